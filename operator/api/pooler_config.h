@@ -1,0 +1,116 @@
+// PoolerConfig (pooler.dev/v1alpha1) as C++ values. crds/poolerconfigs.yaml is the source of the
+// field names, defaults and ranges; decode() fills the same defaults in, because an object may have
+// been stored by an older CRD, and validate() repeats the CRD's rules for the same reason.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/status.h"
+#include "base/result.h"
+
+namespace pooler::api {
+
+inline constexpr std::string_view kGroup = "pooler.dev";
+inline constexpr std::string_view kApiVersion = "pooler.dev/v1alpha1";
+inline constexpr std::string_view kKind = "PoolerConfig";
+inline constexpr std::string_view kPlural = "poolerconfigs";
+// Label on every object and pod of a PoolerConfig; its value is the PoolerConfig's name.
+inline constexpr std::string_view kNameLabel = "pooler.dev/poolerconfig";
+// Annotation: "disabled" stops everything for one object (its pods go on).
+inline constexpr std::string_view kReconcileAnnotation = "pooler.dev/reconcile";
+
+// A StatefulSet's pods carry its name and a revision hash in a label of at most 63 characters.
+inline constexpr std::size_t kMaxNameLength = 45;
+inline constexpr int kMaxReplicas = 1000;
+
+enum class Engine { kPgBouncer };
+enum class PoolMode { kTransaction, kSession, kStatement };
+enum class ScalingMode { kManual };
+
+// Names of the keys in the database Secret.
+struct SecretKeys {
+  std::string uri = "uri";
+  std::string host = "host";
+  std::string port = "port";
+  std::string dbname = "dbname";
+  std::string user = "username";
+  std::string password = "password";
+  bool operator==(const SecretKeys&) const = default;
+};
+
+// The Postgres server behind the pooler. Inline values win over the Secret's discrete keys, those
+// over its URI; the password comes only from the Secret. Empty string: not given.
+struct Database {
+  std::string secret_name;
+  SecretKeys keys;
+  std::string host;
+  std::optional<int> port;
+  std::string name;
+  std::string user;
+};
+
+struct Scaling {
+  ScalingMode mode = ScalingMode::kManual;
+  int max_replicas = 10;           // 1..1000
+  int clients_per_replica = 1000;  // 1..100000, the scaling unit
+};
+
+struct Budget {
+  std::optional<int> server_connections;  // over all replicas, at any instant; >= 1
+  int direct_reserve_percent = 20;        // 0..90, of what the server has
+};
+
+struct Drain {
+  int endpoint_propagation_seconds = 5;  // 1..300
+  int max_transaction_seconds = 60;      // 1..86400
+};
+
+struct PgBouncer {
+  std::string image;  // empty: the operator's default
+};
+
+struct Spec {
+  Database database;
+  Engine engine = Engine::kPgBouncer;
+  PoolMode pool_mode = PoolMode::kTransaction;
+  Scaling scaling;
+  std::optional<int> replicas;  // 0..max_replicas; required in mode Manual; 0 stops the pooler
+  Budget budget;
+  std::string connection_secret_name;  // never empty after decode: "<name>-pooler"
+  PgBouncer pgbouncer;
+  Drain drain;
+};
+
+struct PoolerConfig {
+  std::string name;
+  std::string ns;
+  std::string uid;
+  std::string resource_version;
+  std::int64_t generation = 0;
+  bool deleting = false;
+  bool reconcile_disabled = false;
+  Spec spec;
+  Status status;  // as last written; what the operator knew before a restart
+};
+
+// What a user got wrong, in the words of a condition: reason, the field's path and the remedy.
+struct Problem {
+  std::string reason;   // one of reason:: below
+  std::string field;    // "spec.budget.serverConnections"; may be empty
+  std::string message;  // what is wrong and how to mend it; never a Secret's value
+};
+
+// One object as the API server sends it. Error: what does not fit the schema, with its path.
+[[nodiscard]] Result<PoolerConfig, std::string> decode(std::string_view json);
+
+// The rules of the CRD once more, and those that it can't express. Empty: valid.
+[[nodiscard]] std::vector<Problem> validate(const PoolerConfig& config);
+
+[[nodiscard]] std::string_view to_string(Engine engine);
+[[nodiscard]] std::string_view to_string(PoolMode mode);  // as PgBouncer writes it
+
+}  // namespace pooler::api

@@ -1,0 +1,7 @@
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+
+namespace pooler {
+using Json = nlohmann::ordered_json;
+}  // namespace pooler

@@ -1,0 +1,77 @@
+// PgBouncer's files for one PoolerConfig. Pure: same inputs, same bytes, same revision hash.
+//
+// One Secret is mounted as a directory. Per revision it holds rev-<hash>.databases.ini
+// ([databases], [peers]), rev-<hash>.pgbouncer.ini (bare keys of [pgbouncer]; the last line is the
+// marker `syslog_ident = <hash>`, which a pod shows in SHOW CONFIG once it has loaded everything
+// before it) and rev-<hash>.userlist.txt. Per ordinal it holds <pod>.ini, which includes one
+// revision. A second [pgbouncer] header would reset every key of that section to its default
+// (measured on 1.24.1 and 1.26.1), so <pod>.ini has the only one.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/pooler_config.h"
+#include "urls/connection.h"
+
+namespace pooler::engine::pgbouncer {
+
+inline constexpr int kPort = 6432;
+inline constexpr std::string_view kMountPath = "/etc/pgbouncer";
+inline constexpr std::string_view kAdminUser = "pooler_operator";
+// Room for a client's own password in userlist.txt on 1.24.1 (measured).
+inline constexpr std::size_t kMaxPasswordBytes = 996;
+
+// The operator's own login to the console and its HMAC key; lives in Secret <name>-pooler-admin.
+struct Admin {
+  std::string password;
+  std::string verifier;  // kept: a new salt would change every hash
+  std::string hash_key;
+};
+
+struct Inputs {
+  urls::Connection database;
+  Admin admin;
+  int floor =
+      1;  // server connections that each ordinal owns: default_pool_size, max_db_connections
+};
+
+struct Revision {
+  std::string hash;                          // 16 hex digits of HMAC-SHA256 over the files
+  std::map<std::string, std::string> files;  // name in the Secret -> bytes
+};
+
+// What PgBouncer can't take, before anything is rendered (control characters, a password that is
+// too long, the admin's name as user, ...). Empty: renderable.
+[[nodiscard]] std::vector<api::Problem> check(const urls::Connection& database);
+
+// The number of ordinals that may ever exist: maxReplicas and one spare for single-replica
+// roll-outs.
+[[nodiscard]] int ordinals(const api::PoolerConfig& config);
+
+// Requires check() to be empty.
+[[nodiscard]] Revision render(const api::PoolerConfig& config, const Inputs& inputs);
+
+// Key under which clients find the database at the pooler (the database's own name: the client
+// never sees the key "app" that odd names are kept under; see render.cpp), and the name of it in
+// the published URL.
+[[nodiscard]] std::string client_database_name(const urls::Connection& database);
+
+[[nodiscard]] std::string pod_name(const api::PoolerConfig& config, int ordinal);
+[[nodiscard]] std::string pod_file_name(const api::PoolerConfig& config,
+                                        int ordinal);  // "<pod>.ini"
+[[nodiscard]] std::string pod_file(int ordinal, std::string_view hash);
+// The revision that a <pod>.ini includes; empty where it is none of ours.
+[[nodiscard]] std::string revision_of_pod_file(std::string_view text);
+// The floor that a revision's pgbouncer.ini holds; nullopt where the text is none of ours.
+[[nodiscard]] std::optional<int> floor_of(std::string_view pgbouncer_ini);
+// Name of the Secret key of a revision's pgbouncer.ini.
+[[nodiscard]] std::string settings_file_name(std::string_view hash);
+// "rev-<hash>." -> hash, for every revision that has files among `names`.
+[[nodiscard]] std::vector<std::string> revisions_in(
+    const std::map<std::string, std::string>& files);
+
+}  // namespace pooler::engine::pgbouncer

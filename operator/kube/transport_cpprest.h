@@ -1,0 +1,32 @@
+// The transport on cpprestsdk. Only transport_cpprest.cpp includes that library.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "kube/credentials.h"
+#include "kube/transport.h"
+
+namespace pooler::kube {
+
+// Once, first in main, while there is one thread: two I/O threads instead of forty, and an empty
+// default CA bundle (reading the system's costs 35 ms of CPU per connection and is never wanted:
+// only the CA of the given configuration is trusted). Further calls do nothing.
+void init_transport_threads();
+
+struct CpprestOptions {
+  std::chrono::seconds idle_timeout{15};  // of send(), and of stream() where the request has none
+  std::string user_agent = "pooler-operator/0";  // "pooler-operator/<version>"
+  std::size_t max_body_bytes = std::size_t{256} * 1024 * 1024;
+  std::size_t stream_buffer_bytes = std::size_t{1024} * 1024;  // read ahead of the sink
+};
+
+// TLS 1.2 or newer; trusts only config's CA; follows no redirect. Files named by `config` (token,
+// CA, client certificate) are read again as they are rotated. `clock` outlives the transport.
+[[nodiscard]] std::unique_ptr<HttpTransport> make_cpprest_transport(ClusterConfig config,
+                                                                    const Clock& clock,
+                                                                    CpprestOptions options = {});
+
+}  // namespace pooler::kube

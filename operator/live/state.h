@@ -1,0 +1,97 @@
+// What is known of one PoolerConfig's database and pods by asking them: the only thing that the
+// live loop and the reconcile loop share. Unknown is a value of its own, never a zero.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "urls/connection.h"
+
+namespace pooler::live {
+
+// Is the thing that was asked fine?
+enum class Outcome { kUnknown, kOk, kFailed };
+
+// What a login to the database told.
+struct Server {
+  std::string identity;  // "<inet_server_addr>:<port>" as the server itself says: same for every
+                         // PoolerConfig that ends at this server, whatever name it uses
+  int version_num = 0;   // 170004
+  int max_connections = 0;
+  int superuser_reserved_connections = 0;
+  int reserved_connections = 0;       // 0 before Postgres 16
+  std::optional<int> role_limit;      // ALTER ROLE ... CONNECTION LIMIT; nullopt: none
+  std::optional<int> database_limit;  // ALTER DATABASE ... CONNECTION LIMIT; nullopt: none
+  bool in_recovery = false;
+  bool operator==(const Server&) const = default;
+};
+
+struct DatabaseState {
+  std::string token;  // of the target that was asked, so that an old answer is not taken for a new
+  Outcome outcome = Outcome::kUnknown;
+  std::string reason;   // api::reason, when failed
+  std::string message;  // for people; never a password
+  // Last answer for this token; it stays when the database goes down later.
+  std::optional<Server> server;
+  bool operator==(const DatabaseState&) const = default;
+};
+
+struct PodState {
+  Outcome outcome = Outcome::kUnknown;  // could its console be asked?
+  std::string message;                  // why not
+  std::string revision;                 // the marker that it shows: what it has really loaded
+  std::string version;                  // "1.26.1"
+  bool operator==(const PodState&) const = default;
+};
+
+struct VerificationState {
+  std::string token;
+  Outcome outcome = Outcome::kUnknown;
+  std::string reason;  // VerificationFailed, OperatorCannotReachPooler
+  std::string message;
+  bool operator==(const VerificationState&) const = default;
+};
+
+struct LiveState {
+  DatabaseState database;
+  std::map<std::string, PodState> pods;  // by pod uid
+  VerificationState verification;
+  bool operator==(const LiveState&) const = default;
+};
+
+// What to watch for one PoolerConfig. A token is any string that changes when the rest changes.
+struct DatabaseTarget {
+  urls::Connection connection;
+  std::string token;
+};
+
+struct PodTarget {
+  std::string uid;
+  std::string name;
+  std::string address;  // IP, no brackets; its console is at port
+  int port = 6432;
+};
+
+struct ConsoleLogin {
+  std::string user;
+  std::string password;
+};
+
+// One SELECT 1 through the pooler's Service, with the published credentials.
+struct VerificationTarget {
+  urls::Connection connection;  // as published: host is the Service's name
+  std::string address;          // the Service's cluster IP: no DNS on the way
+  std::string token;
+};
+
+struct LiveTarget {
+  std::optional<DatabaseTarget> database;
+  ConsoleLogin console;
+  std::vector<PodTarget> pods;
+  std::optional<VerificationTarget> verification;
+};
+
+}  // namespace pooler::live

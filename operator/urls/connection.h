@@ -1,0 +1,57 @@
+// Where a Postgres (or a pooler) is and how to log in: parsed from what people put in Secrets,
+// built into every form that clients read. Pure.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "api/pooler_config.h"
+#include "base/result.h"
+
+namespace pooler::urls {
+
+inline constexpr int kDefaultPostgresPort = 5432;
+
+struct HostPort {
+  std::string host;  // name, IPv4, or IPv6 without brackets
+  int port = kDefaultPostgresPort;
+  bool operator==(const HostPort&) const = default;
+};
+
+// Everything decoded: no percent-encoding is left in any field.
+struct Connection {
+  std::vector<HostPort> hosts;  // at least one; more than one for a multi-host URI
+  std::string database;
+  std::string user;
+  std::string password;
+  // Query parameters of the source URI in their order (sslmode, target_session_attrs, ...).
+  std::vector<std::pair<std::string, std::string>> parameters;
+
+  // Empty where absent.
+  [[nodiscard]] std::string parameter(std::string_view name) const;
+  bool operator==(const Connection&) const = default;
+};
+
+// postgres:// and postgresql:// URIs as libpq reads them: percent-encoding, IPv6 in brackets,
+// several hosts, defaults for what is absent (port 5432, database = user). Error: what is wrong,
+// never quoting any part of the text, because it holds a password.
+[[nodiscard]] Result<Connection, std::string> parse_uri(std::string_view text);
+
+// The database that a PoolerConfig means: inline values, then the Secret's discrete keys, then its
+// URI. `secret` holds the decoded values. Problem: SecretKeyMissing or SecretInvalid (or
+// InvalidParameter for an inline value), with the field and the remedy, never a value.
+[[nodiscard]] Result<Connection, api::Problem> resolve(
+    const api::Database& database, const std::map<std::string, std::string>& secret);
+
+// RFC 3986: everything outside the unreserved set is encoded.
+[[nodiscard]] std::string percent_encode(std::string_view text);
+
+// Forms of one connection.
+[[nodiscard]] std::string to_uri(const Connection& connection);
+[[nodiscard]] std::string to_jdbc(const Connection& connection);    // with user and password
+[[nodiscard]] std::string to_pgpass(const Connection& connection);  // one line per host, '\n'-ended
+
+}  // namespace pooler::urls
