@@ -102,14 +102,16 @@ std::vector<typename Store<K>::Change> Store<K>::replace(std::string_view scope,
     }
     slot = object;
   }
-  std::erase_if(gone_, [&](auto& entry) {
-    if (!scope.empty() && entry.first.ns != scope) return false;
-    const auto now = listed.find(entry.first);
-    std::erase_if(entry.second, [&](const std::string& uid) {
-      return now == listed.end() || now->second->meta.uid != uid;
-    });
-    return entry.second.empty();
-  });
+  for (auto it = gone_.begin(); it != gone_.end();) {
+    auto& [key, uids] = *it;
+    const auto now = listed.find(key);
+    if (scope.empty() || key.ns == scope) {
+      std::erase_if(uids, [&](const std::string& uid) {
+        return now == listed.end() || now->second->meta.uid != uid;
+      });
+    }
+    it = uids.empty() ? gone_.erase(it) : std::next(it);
+  }
   seen_[std::string(scope)];
   saw(scope, resource_version);
   return changes;
