@@ -42,6 +42,8 @@ struct DatabaseState {
 struct PodState {
   Outcome outcome = Outcome::kUnknown;  // could its console be asked?
   std::string message;                  // why not
+  bool login_refused = false;           // it answered and refused our login: it runs with another
+                                        // admin password than the one of today
   std::string revision;                 // the marker that it shows: what it has really loaded
   std::string version;                  // "1.26.1"
   bool operator==(const PodState&) const = default;
