@@ -1,0 +1,26 @@
+# shellcheck shell=bash disable=SC2034
+# Debian packages by what they are for; the names hold on bookworm and trixie.
+
+# To compile the operator and its tests.
+build_packages=(
+  g++ cmake ninja-build ccache pkg-config
+  libcpprest-dev libyaml-cpp-dev libspdlog-dev libssl-dev libpq-dev libsimdjson-dev
+  nlohmann-json3-dev prometheus-cpp-dev libmicrohttpd-dev libcli11-dev libgtest-dev libgmock-dev
+)
+
+# For ./x lint.
+case $(. /etc/os-release && echo "${VERSION_CODENAME:-}") in
+bookworm) clang=14 ;;
+*) clang=19 ;;
+esac
+lint_packages=("clang-format-$clang" "clang-tidy-$clang" shellcheck)
+fuzz_packages=("clang-$clang" "libclang-rt-$clang-dev")
+
+# For black-box tests; the Python is Debian's own, /usr/bin/python3.
+test_packages=(python3 python3-pytest python3-yaml python3-psycopg openssl)
+
+# For the test cluster: command=package, since people get these tools from elsewhere too.
+cluster_commands=(
+  containerd=containerd runc=runc buildah=buildah debootstrap=debootstrap gcc=gcc openssl=openssl
+  ip=iproute2 iptables=iptables conntrack=conntrack nsenter=util-linux flock=util-linux curl=curl
+)
