@@ -1,0 +1,2 @@
+#pragma once
+#include "api/pooler_config.h"  // base is below everybody

@@ -1,0 +1,3 @@
+#include "kube/client.h"
+#include "pg/session.h"
+#include "urls/published.h"
