@@ -85,6 +85,14 @@ struct Spec {
   Drain drain;
 };
 
+// What a user got wrong, in the words of a condition: reason, the field's path and the remedy.
+struct Problem {
+  std::string reason;   // one of reason:: in api/status.h
+  std::string field;    // "spec.budget.serverConnections"; may be empty
+  std::string message;  // what is wrong and how to mend it; never a Secret's value
+  bool operator==(const Problem&) const = default;
+};
+
 struct PoolerConfig {
   std::string name;
   std::string ns;
@@ -95,16 +103,14 @@ struct PoolerConfig {
   bool reconcile_disabled = false;
   Spec spec;
   Status status;  // as last written; what the operator knew before a restart
+  // Fields of spec that do not fit the schema (a CRD of another version): they have their defaults
+  // here, and validate() reports them.
+  std::vector<Problem> unreadable;
 };
 
-// What a user got wrong, in the words of a condition: reason, the field's path and the remedy.
-struct Problem {
-  std::string reason;   // one of reason:: below
-  std::string field;    // "spec.budget.serverConnections"; may be empty
-  std::string message;  // what is wrong and how to mend it; never a Secret's value
-};
-
-// One object as the API server sends it. Error: what does not fit the schema, with its path.
+// One object as the API server sends it. Error: this is no object of this kind at all (no JSON, no
+// name). What does not fit in spec is in `unreadable`, so that a condition can say so; what does
+// not fit in status is as if it were absent, because status is written anew.
 [[nodiscard]] Result<PoolerConfig, std::string> decode(std::string_view json);
 
 // The rules of the CRD once more, and those that it can't express. Empty: valid.

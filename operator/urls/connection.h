@@ -43,8 +43,16 @@ struct Connection {
 // The database that a PoolerConfig means: inline values, then the Secret's discrete keys, then its
 // URI. `secret` holds the decoded values. Problem: SecretKeyMissing or SecretInvalid (or
 // InvalidParameter for an inline value), with the field and the remedy, never a value.
+// `ns`: namespace of the PoolerConfig. Operators of databases publish Secrets with the bare name of
+// a Service; where `ns` is given, such a host becomes "<host>.<ns>.svc", which leads there from
+// other namespaces too.
 [[nodiscard]] Result<Connection, api::Problem> resolve(
-    const api::Database& database, const std::map<std::string, std::string>& secret);
+    const api::Database& database, const std::map<std::string, std::string>& secret,
+    std::string_view ns = {});
+
+// Host names and IPv4 or IPv6 addresses as they are connected to: no brackets, no zone, ASCII.
+[[nodiscard]] bool is_host(std::string_view host);
+[[nodiscard]] bool is_ipv6(std::string_view host);
 
 // RFC 3986: everything outside the unreserved set is encoded.
 [[nodiscard]] std::string percent_encode(std::string_view text);

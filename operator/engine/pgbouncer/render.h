@@ -55,9 +55,9 @@ struct Revision {
 // Requires check() to be empty.
 [[nodiscard]] Revision render(const api::PoolerConfig& config, const Inputs& inputs);
 
-// Key under which clients find the database at the pooler (the database's own name: the client
-// never sees the key "app" that odd names are kept under; see render.cpp), and the name of it in
-// the published URL.
+// The name of the database at the pooler, and so in the published URL: its own, where PgBouncer can
+// have it as a key of [databases] ([A-Za-z0-9_.-], and not "pgbouncer", which is the console), else
+// "app".
 [[nodiscard]] std::string client_database_name(const urls::Connection& database);
 
 [[nodiscard]] std::string pod_name(const api::PoolerConfig& config, int ordinal);

@@ -1,0 +1,193 @@
+#include "api/pooler_config.h"
+#include "api/reader.h"
+
+namespace pooler::api {
+namespace {
+
+void read_keys(Reader reader, SecretKeys& keys) {
+  reader.object([&](std::string_view key, Reader value) {
+    if (key == "uri") value.read(keys.uri);
+    if (key == "host") value.read(keys.host);
+    if (key == "port") value.read(keys.port);
+    if (key == "dbname") value.read(keys.dbname);
+    if (key == "user") value.read(keys.user);
+    if (key == "password") value.read(keys.password);
+  });
+}
+
+void read_secret_ref(Reader reader, Database& database) {
+  reader.object([&](std::string_view key, Reader value) {
+    if (key == "name") value.read(database.secret_name);
+    if (key == "keys") read_keys(value, database.keys);
+  });
+}
+
+void read_database(Reader reader, Database& database) {
+  reader.object([&](std::string_view key, Reader value) {
+    if (key == "secretRef") read_secret_ref(value, database);
+    if (key == "host") value.read(database.host);
+    if (key == "port") value.read(database.port);
+    if (key == "name") value.read(database.name);
+    if (key == "user") value.read(database.user);
+  });
+}
+
+void read_scaling(Reader reader, Scaling& scaling) {
+  reader.object([&](std::string_view key, Reader value) {
+    if (key == "mode") value.read<ScalingMode>(scaling.mode, {{"Manual", ScalingMode::kManual}});
+    if (key == "maxReplicas") value.read(scaling.max_replicas);
+    if (key == "clientsPerReplica") value.read(scaling.clients_per_replica);
+  });
+}
+
+void read_budget(Reader reader, Budget& budget) {
+  reader.object([&](std::string_view key, Reader value) {
+    if (key == "serverConnections") value.read(budget.server_connections);
+    if (key == "directReservePercent") value.read(budget.direct_reserve_percent);
+  });
+}
+
+void read_drain(Reader reader, Drain& drain) {
+  reader.object([&](std::string_view key, Reader value) {
+    if (key == "endpointPropagationSeconds") value.read(drain.endpoint_propagation_seconds);
+    if (key == "maxTransactionSeconds") value.read(drain.max_transaction_seconds);
+  });
+}
+
+// An object whose only field of interest is a string.
+void read_member(Reader reader, std::string_view name, std::string& out) {
+  reader.object([&](std::string_view key, Reader value) {
+    if (key == name) value.read(out);
+  });
+}
+
+void read_spec(Reader reader, Spec& spec) {
+  reader.object([&](std::string_view key, Reader value) {
+    if (key == "database") read_database(value, spec.database);
+    if (key == "engine") value.read<Engine>(spec.engine, {{"PgBouncer", Engine::kPgBouncer}});
+    if (key == "poolMode") {
+      value.read<PoolMode>(spec.pool_mode, {{"transaction", PoolMode::kTransaction},
+                                            {"session", PoolMode::kSession},
+                                            {"statement", PoolMode::kStatement}});
+    }
+    if (key == "scaling") read_scaling(value, spec.scaling);
+    if (key == "replicas") value.read(spec.replicas);
+    if (key == "budget") read_budget(value, spec.budget);
+    if (key == "connectionSecret") read_member(value, "name", spec.connection_secret_name);
+    if (key == "pgbouncer") read_member(value, "image", spec.pgbouncer.image);
+    if (key == "drain") read_drain(value, spec.drain);
+  });
+}
+
+Condition read_condition(Reader reader) {
+  Condition condition;
+  reader.object([&](std::string_view key, Reader value) {
+    if (key == "type") value.read(condition.type);
+    if (key == "status") {
+      value.read<ConditionStatus>(condition.status, {{"True", ConditionStatus::kTrue},
+                                                     {"False", ConditionStatus::kFalse},
+                                                     {"Unknown", ConditionStatus::kUnknown}});
+    }
+    if (key == "reason") value.read(condition.reason);
+    if (key == "message") value.read(condition.message);
+    if (key == "observedGeneration") value.read(condition.observed_generation);
+    if (key == "lastTransitionTime") value.read(condition.last_transition_time);
+  });
+  return condition;
+}
+
+void read_effective(Reader reader, Status::Effective& effective) {
+  reader.object([&](std::string_view key, Reader value) {
+    if (key == "image") value.read(effective.image);
+    if (key == "budget") value.read(effective.budget);
+    if (key == "budgetSource") value.read(effective.budget_source);
+    if (key == "maxReplicas") value.read(effective.max_replicas);
+  });
+}
+
+void read_pods(Reader reader, Status::Pods& pods) {
+  reader.object([&](std::string_view key, Reader value) {
+    if (key == "serving") value.read(pods.serving);
+    if (key == "draining") value.read(pods.draining);
+    if (key == "unreachable") value.read(pods.unreachable);
+    if (key == "loaded") value.read(pods.loaded);
+  });
+}
+
+void read_status(Reader reader, Status& status) {
+  reader.object([&](std::string_view key, Reader value) {
+    if (key == "observedGeneration") value.read(status.observed_generation);
+    if (key == "engine") value.read(status.engine);
+    if (key == "version") value.read(status.version);
+    if (key == "replicas") value.read(status.replicas);
+    if (key == "readyReplicas") value.read(status.ready_replicas);
+    if (key == "desiredReplicas") value.read(status.desired_replicas);
+    if (key == "selector") value.read(status.selector);
+    if (key == "binding") read_member(value, "name", status.binding_name);
+    if (key == "endpoints") {
+      value.object([&](std::string_view way, Reader endpoint) {
+        if (way == "pooled") endpoint.read(status.endpoint_pooled);
+        if (way == "direct") endpoint.read(status.endpoint_direct);
+      });
+    }
+    if (key == "effective") read_effective(value, status.effective);
+    if (key == "pods") read_pods(value, status.pods);
+    if (key == "conditions") {
+      value.list([&](Reader item) { status.conditions.push_back(read_condition(item)); });
+    }
+  });
+}
+
+void read_metadata(Reader reader, PoolerConfig& config) {
+  reader.object([&](std::string_view key, Reader value) {
+    if (key == "name") value.read(config.name);
+    if (key == "namespace") value.read(config.ns);
+    if (key == "uid") value.read(config.uid);
+    if (key == "resourceVersion") value.read(config.resource_version);
+    if (key == "generation") value.read(config.generation);
+    if (key == "deletionTimestamp") {
+      std::string time;
+      value.read(time);
+      config.deleting = !time.empty();
+    }
+    if (key == "annotations") {
+      std::string reconcile;
+      read_member(value, kReconcileAnnotation, reconcile);
+      config.reconcile_disabled = reconcile == "disabled";
+    }
+  });
+}
+
+}  // namespace
+
+Result<PoolerConfig, std::string> decode(std::string_view json) {
+  thread_local ondemand::parser parser;
+  const simdjson::padded_string text(json);
+  ondemand::document document;
+  ondemand::object root;
+  if (parser.iterate(text).get(document) != simdjson::SUCCESS ||
+      document.get_object().get(root) != simdjson::SUCCESS) {
+    return failure(std::string("not a JSON object"));
+  }
+  PoolerConfig config;
+  std::vector<Reader::Mismatch> broken;
+  std::vector<Reader::Mismatch> unreadable;
+  std::vector<Reader::Mismatch> ignored;
+  Reader::members(root, "", broken, [&](std::string_view key, Reader value) {
+    if (key == "metadata") read_metadata(value, config);
+    if (key == "spec") read_spec(value.reporting_to(unreadable), config.spec);
+    if (key == "status") read_status(value.reporting_to(ignored), config.status);
+  });
+  if (!broken.empty()) return failure(broken.front().path + ": " + broken.front().message);
+  if (config.name.empty()) return failure(std::string("metadata.name: missing"));
+  if (config.spec.connection_secret_name.empty()) {
+    config.spec.connection_secret_name = config.name + "-pooler";
+  }
+  for (auto& [path, message] : unreadable) {
+    config.unreadable.push_back({std::string(reason::kInvalidParameter), path,
+                                 message + ", or this operator is older than the field"});
+  }
+  return config;
+}
+
+}  // namespace pooler::api

@@ -1,0 +1,316 @@
+#include "engine/pgbouncer/render.h"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+
+#include "base/crypto.h"
+#include "base/strings.h"
+#include "engine/pgbouncer/console.h"
+#include "engine/pgbouncer/workload.h"
+
+namespace pooler::engine::pgbouncer {
+namespace {
+
+constexpr std::string_view kRevisionPrefix = "rev-";
+constexpr std::string_view kDatabasesSuffix = ".databases.ini";
+constexpr std::string_view kSettingsSuffix = ".pgbouncer.ini";
+constexpr std::string_view kUsersSuffix = ".userlist.txt";
+constexpr std::string_view kFloorSetting = "default_pool_size";
+constexpr std::size_t kHashDigits = 16;
+constexpr std::string_view kOddDatabaseKey = "app";
+constexpr std::string_view kCaBundle = "/etc/ssl/certs/ca-certificates.crt";
+
+bool is_key(std::string_view name) {
+  return !name.empty() && name.find_first_not_of(
+                              "abcdefghijklmnopqrstuvwxyz"
+                              "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") == std::string_view::npos;
+}
+
+std::string path_of(std::string_view file) {
+  return std::string(kMountPath) + "/" + std::string(file);
+}
+
+std::string revision_file(std::string_view hash, std::string_view suffix) {
+  return std::string(kRevisionPrefix) + std::string(hash) + std::string(suffix);
+}
+
+bool is_hash(std::string_view text) {
+  return text.size() == kHashDigits &&
+         text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+// A value of [databases] and [peers]: quotes doubled, a backslash is itself (measured).
+std::string quoted(std::string_view value) {
+  std::string text = "'";
+  for (const char c : value) {
+    if (c == '\'') text += '\'';
+    text += c;
+  }
+  return text + "'";
+}
+
+// A field of userlist.txt: only the double quote is doubled.
+std::string userlist_field(std::string_view value) {
+  std::string text = "\"";
+  for (const char c : value) {
+    if (c == '"') text += '"';
+    text += c;
+  }
+  return text + "\"";
+}
+
+std::string joined_hosts(const urls::Connection& database) {
+  std::string hosts;
+  for (const auto& host : database.hosts) hosts += (hosts.empty() ? "" : ",") + host.host;
+  return hosts;
+}
+
+std::string databases_ini(const api::PoolerConfig& config, const urls::Connection& database) {
+  std::string text = "[databases]\n" + client_database_name(database) +
+                     " = host=" + quoted(joined_hosts(database)) +
+                     " port=" + quoted(std::to_string(database.hosts.front().port)) +
+                     " dbname=" + quoted(database.database) + " user=" + quoted(database.user);
+  // libpq tries its hosts in order, PgBouncer by default takes them in turn.
+  const bool random = database.parameter("load_balance_hosts") == "random";
+  if (database.hosts.size() > 1 && !random) text += " load_balance_hosts='disable'";
+  text += "\n\n[peers]\n";
+  for (int ordinal = 0; ordinal < ordinals(config); ++ordinal) {
+    text +=
+        std::to_string(ordinal + 1) + " = host=" +
+        quoted(pod_name(config, ordinal) + "." + peers_name(config) + "." + config.ns + ".svc") +
+        " port=" + quoted(std::to_string(kPort)) + "\n";
+  }
+  return text;
+}
+
+using Settings = std::vector<std::pair<std::string_view, std::string>>;
+
+// Everything but the two lines that carry the revision's hash.
+Settings settings(const api::PoolerConfig& config, const Inputs& inputs) {
+  const std::string floor = std::to_string(inputs.floor);
+  const std::string sslmode = inputs.database.parameter("sslmode");
+  const int clients = 4 * config.spec.scaling.clients_per_replica;
+  return {
+      {"listen_addr", "*"},
+      {"listen_port", std::to_string(kPort)},
+      {"listen_backlog", "4096"},
+      {"unix_socket_dir", ""},  // the root is read-only
+      {"auth_type", "scram-sha-256"},
+      {"admin_users", std::string(kAdminUser)},
+      {"pool_mode", std::string(api::to_string(config.spec.pool_mode))},
+      {"max_client_conn", std::to_string(clients)},
+      // What this replica may hold of the server: a pool_size of its own in [databases] would stop
+      // SET from changing it, and 0 would mean no limit.
+      {kFloorSetting, floor},
+      {"max_db_connections", floor},
+      {"min_pool_size", "0"},
+      {"reserve_pool_size", "0"},
+      {"server_tls_sslmode", sslmode.empty() ? "prefer" : sslmode},
+      // Always: without a file that exists, turning TLS on later fails and keeps the old setting
+      // while SHOW CONFIG shows the new one (measured).
+      {"server_tls_ca_file", std::string(kCaBundle)},
+      {"server_login_retry", "1"},
+      {"query_wait_timeout", "30"},
+      {"dns_max_ttl", "2"},
+      {"log_connections", "0"},
+      {"log_disconnections", "0"},
+      // search_path: 1.26 tracks it, with errors that its maintainers have announced.
+      {"ignore_startup_parameters", "extra_float_digits,options,search_path"},
+      {"max_prepared_statements", "200"},
+  };
+}
+
+std::string settings_ini(const Settings& lines, std::string_view hash) {
+  std::string text;
+  const auto add = [&](std::string_view key, std::string_view value) {
+    text += std::string(key) + " =" + (value.empty() ? "" : " ") + std::string(value) + "\n";
+  };
+  for (const auto& [key, value] : lines) add(key, value);
+  add("auth_file", path_of(revision_file(hash, kUsersSuffix)));
+  add("syslog_ident", hash);  // the marker: last, so that it proves everything before it
+  return text;
+}
+
+// The user's own password is both what clients log in with and what PgBouncer logs in to the server
+// with: the one form that works on all versions, also when it changes.
+std::string userlist(const urls::Connection& database, const Admin& admin) {
+  return userlist_field(database.user) + " " + userlist_field(database.password) + "\n" +
+         userlist_field(kAdminUser) + " " + userlist_field(admin.verifier) + "\n";
+}
+
+std::string hash_of(std::string_view key, std::initializer_list<std::string_view> files) {
+  std::string message;
+  for (const auto file : files) message += std::to_string(file.size()) + ":" + std::string(file);
+  return hex_encode(hmac_sha256(key, message)).substr(0, kHashDigits);
+}
+
+class Checker {
+ public:
+  explicit Checker(const urls::Connection& database) : database_(database) {}
+
+  std::vector<api::Problem> check() {
+    check_hosts();
+    check_text("spec.database.name", "the database's name", database_.database, 63);
+    check_text("spec.database.user", "the user's name", database_.user, 63);
+    check_text(kPasswordField, "the password", database_.password, kMaxPasswordBytes);
+    if (database_.user == kAdminUser) {
+      refuse("spec.database.user",
+             "the user is called " + std::string(kAdminUser) +
+                 ", as the operator's own user of the pooler is: use another role");
+    }
+    if (looks_like_a_hash(database_.password)) {
+      refuse(kPasswordField,
+             "the password has the form of a password hash, which PgBouncer would take it for: "
+             "give the role another password");
+    }
+    check_sslmode();
+    return std::move(problems_);
+  }
+
+ private:
+  static constexpr std::string_view kPasswordField = "spec.database.secretRef.keys.password";
+
+  void check_hosts() {
+    constexpr std::string_view kField = "spec.database.host";
+    if (database_.hosts.empty()) return refuse(kField, "no host is given");
+    for (const auto& host : database_.hosts) {
+      if (!urls::is_host(host.host)) refuse(kField, "a host is neither a name nor an address");
+      if (host.port < 1 || host.port > 65535) refuse(kField, "a port is not from 1 to 65535");
+      if (host.port != database_.hosts.front().port) {
+        refuse(kField, "PgBouncer can't have several hosts with different ports: give one host");
+      }
+    }
+    const std::string wanted = database_.parameter("target_session_attrs");
+    if (database_.hosts.size() > 1 && !wanted.empty() && wanted != "any") {
+      refuse(kField,
+             "PgBouncer can't look for the right one among several hosts "
+             "(target_session_attrs): give one host name that leads to it");
+    }
+  }
+
+  void check_text(std::string_view field, const std::string& what, const std::string& value,
+                  std::size_t longest) {
+    if (value.empty()) refuse(field, what + " is empty");
+    if (value.size() > longest) {
+      refuse(field, what + " is longer than " + std::to_string(longest) + " bytes");
+    }
+    if (!value.empty() && value.back() == '\n') {
+      refuse(field, what + " ends with a line break, as `echo` leaves it: write it without");
+    } else if (has_control_characters(value)) {
+      refuse(field, what + " has a control character in it");
+    }
+    if (!is_utf8(value)) refuse(field, what + " is not valid UTF-8");
+  }
+
+  void check_sslmode() {
+    constexpr std::array<std::string_view, 7> kModes = {
+        "", "disable", "allow", "prefer", "require", "verify-ca", "verify-full"};
+    if (std::find(kModes.begin(), kModes.end(), database_.parameter("sslmode")) != kModes.end()) {
+      return;
+    }
+    refuse("spec.database.secretRef.keys.uri",
+           "the URI's sslmode is none of disable, allow, prefer, require, verify-ca, verify-full");
+  }
+
+  // "md5" and 32 hex digits, or a SCRAM verifier.
+  static bool looks_like_a_hash(std::string_view password) {
+    if (password.substr(0, 14) == "SCRAM-SHA-256$") return true;
+    return password.size() == 35 && password.substr(0, 3) == "md5" &&
+           password.find_first_not_of("0123456789abcdefABCDEF", 3) == std::string_view::npos;
+  }
+
+  void refuse(std::string_view field, const std::string& message) {
+    problems_.push_back({std::string(api::reason::kSecretInvalid), std::string(field), message});
+  }
+
+  const urls::Connection& database_;
+  std::vector<api::Problem> problems_;
+};
+
+}  // namespace
+
+std::vector<api::Problem> check(const urls::Connection& database) {
+  return Checker(database).check();
+}
+
+int ordinals(const api::PoolerConfig& config) { return config.spec.scaling.max_replicas + 1; }
+
+Revision render(const api::PoolerConfig& config, const Inputs& inputs) {
+  assert(check(inputs.database).empty());
+  const std::string databases = databases_ini(config, inputs.database);
+  const std::string users = userlist(inputs.database, inputs.admin);
+  const Settings lines = settings(config, inputs);
+  Revision revision;
+  revision.hash = hash_of(inputs.admin.hash_key, {databases, users, settings_ini(lines, "")});
+  revision.files[revision_file(revision.hash, kDatabasesSuffix)] = databases;
+  revision.files[revision_file(revision.hash, kUsersSuffix)] = users;
+  revision.files[settings_file_name(revision.hash)] = settings_ini(lines, revision.hash);
+  return revision;
+}
+
+std::string client_database_name(const urls::Connection& database) {
+  const bool usable = is_key(database.database) && database.database != kConsoleDatabase;
+  return usable ? database.database : std::string(kOddDatabaseKey);
+}
+
+std::string pod_name(const api::PoolerConfig& config, int ordinal) {
+  return workload_name(config) + "-" + std::to_string(ordinal);
+}
+
+std::string pod_file_name(const api::PoolerConfig& config, int ordinal) {
+  return pod_name(config, ordinal) + ".ini";
+}
+
+std::string pod_file(int ordinal, std::string_view hash) {
+  return "%include " + path_of(revision_file(hash, kDatabasesSuffix)) +
+         "\n[pgbouncer]\npeer_id = " + std::to_string(ordinal + 1) + "\n%include " +
+         path_of(settings_file_name(hash)) + "\n";
+}
+
+std::string revision_of_pod_file(std::string_view text) {
+  const std::string head = "%include " + path_of(kRevisionPrefix);
+  if (text.substr(0, head.size()) != head) return {};
+  const std::string_view hash = text.substr(head.size(), kHashDigits);
+  if (!is_hash(hash)) return {};
+  // The ordinal is what stands between the parts that are always the same.
+  const std::string sample = pod_file(0, hash);
+  const std::string before = sample.substr(0, sample.find("peer_id = ") + 10);
+  const std::string after = sample.substr(sample.find("\n%include", 1));
+  if (text.size() < before.size() + after.size() || text.substr(0, before.size()) != before ||
+      text.substr(text.size() - after.size()) != after) {
+    return {};
+  }
+  const auto id =
+      parse_integer(text.substr(before.size(), text.size() - before.size() - after.size()));
+  return id ? std::string(hash) : std::string();
+}
+
+std::optional<int> floor_of(std::string_view pgbouncer_ini) {
+  const std::string key = std::string(kFloorSetting) + " = ";
+  for (const auto& line : split(pgbouncer_ini, '\n')) {
+    if (line.compare(0, key.size(), key) != 0) continue;
+    const auto floor = parse_integer(std::string_view(line).substr(key.size()));
+    if (!floor || *floor < 1 || *floor > 1'000'000) return std::nullopt;
+    return static_cast<int>(*floor);
+  }
+  return std::nullopt;
+}
+
+std::string settings_file_name(std::string_view hash) {
+  return revision_file(hash, kSettingsSuffix);
+}
+
+std::vector<std::string> revisions_in(const std::map<std::string, std::string>& files) {
+  std::vector<std::string> hashes;
+  for (const auto& [name, bytes] : files) {
+    const std::string_view rest = name;
+    if (rest.substr(0, kRevisionPrefix.size()) != kRevisionPrefix) continue;
+    const std::string_view hash = rest.substr(kRevisionPrefix.size(), kHashDigits);
+    if (!is_hash(hash) || rest.substr(kRevisionPrefix.size() + kHashDigits, 1) != ".") continue;
+    if (hashes.empty() || hashes.back() != hash) hashes.emplace_back(hash);  // names are sorted
+  }
+  return hashes;
+}
+
+}  // namespace pooler::engine::pgbouncer

@@ -1,0 +1,255 @@
+#include "engine/pgbouncer/workload.h"
+
+#include <array>
+
+#include "base/crypto.h"
+#include "base/json.h"
+#include "base/strings.h"
+
+// Bodies say things as the API server stores them (no zero values, canonical quantities), so that
+// comparing them with what it has tells a real difference.
+namespace pooler::engine::pgbouncer {
+namespace {
+
+constexpr int kUser = 65532;
+constexpr int kScramIterations = 4096;
+constexpr std::size_t kPasswordBytes = 32;
+constexpr std::size_t kSaltBytes = 16;
+constexpr std::size_t kHashKeyBytes = 32;
+static_assert(kPasswordBytes + kSaltBytes + kHashKeyBytes == kAdminRandomBytes);
+
+// Beyond what a pod is given to end its transactions: for PgBouncer to leave.
+constexpr int kGraceMarginSeconds = 10;
+constexpr std::string_view kContentHashAnnotation = "pooler.dev/content-hash";
+
+Json selector_labels(const api::PoolerConfig& config) {
+  return {{std::string(api::kNameLabel), config.name}, {"app.kubernetes.io/component", "pooler"}};
+}
+
+Json labels(const api::PoolerConfig& config) {
+  Json all = selector_labels(config);
+  all["app.kubernetes.io/name"] = "pgbouncer";
+  all["app.kubernetes.io/instance"] = config.name;
+  all["app.kubernetes.io/managed-by"] = "pooler-operator";
+  return all;
+}
+
+Json object(const api::PoolerConfig& config, const char* api_version, const char* kind,
+            const std::string& name) {
+  return {{"apiVersion", api_version},
+          {"kind", kind},
+          {"metadata",
+           {{"name", name},
+            {"namespace", config.ns},
+            {"labels", labels(config)},
+            {"ownerReferences", Json::array({{{"apiVersion", std::string(api::kApiVersion)},
+                                              {"kind", std::string(api::kKind)},
+                                              {"name", config.name},
+                                              {"uid", config.uid},
+                                              {"controller", true},
+                                              {"blockOwnerDeletion", true}}})}}}};
+}
+
+Json secret(const api::PoolerConfig& config, const std::string& name, const char* type,
+            const std::map<std::string, std::string>& data) {
+  Json body = object(config, "v1", "Secret", name);
+  body["type"] = type;
+  body["data"] = Json::object();
+  for (const auto& [key, value] : data) body["data"][key] = base64_encode(value);
+  return body;
+}
+
+Json service(const api::PoolerConfig& config, const std::string& name) {
+  Json body = object(config, "v1", "Service", name);
+  body["spec"] = {{"selector", selector_labels(config)},
+                  {"ports", Json::array({{{"name", "pgbouncer"},
+                                          {"port", kPort},
+                                          {"protocol", "TCP"},
+                                          {"targetPort", "pgbouncer"}}})}};
+  return body;
+}
+
+// Asks nothing of the database: a pooler whose database is down is a pooler that works.
+Json tcp_probe(int period, int failures) {
+  return {{"tcpSocket", {{"port", "pgbouncer"}}},
+          {"periodSeconds", period},
+          {"timeoutSeconds", 1},
+          {"successThreshold", 1},
+          {"failureThreshold", failures}};
+}
+
+Json container(const api::PoolerConfig& config, const std::string& image) {
+  Json liveness = tcp_probe(10, 6);
+  // A process that does not accept has no transactions worth the pod's long grace.
+  liveness["timeoutSeconds"] = 5;
+  liveness["terminationGracePeriodSeconds"] = 10;
+  return {
+      {"name", "pgbouncer"},
+      {"image", image},
+      {"command", Json::array({"pgbouncer"})},
+      {"args", Json::array({std::string(kMountPath) + "/$(POD_NAME).ini"})},
+      {"env",
+       Json::array({{{"name", "POD_NAME"},
+                     {"valueFrom",
+                      {{"fieldRef", {{"apiVersion", "v1"}, {"fieldPath", "metadata.name"}}}}}}})},
+      {"ports",
+       Json::array({{{"name", "pgbouncer"}, {"containerPort", kPort}, {"protocol", "TCP"}}})},
+      {"readinessProbe", tcp_probe(1, 3)},
+      {"livenessProbe", std::move(liveness)},
+      // The pod has left the endpoints; until every node knows, clients still come.
+      {"lifecycle",
+       {{"preStop", {{"sleep", {{"seconds", config.spec.drain.endpoint_propagation_seconds}}}}}}},
+      {"resources",
+       {{"requests", {{"cpu", "50m"}, {"memory", "32Mi"}}},
+        {"limits", {{"cpu", "1"}, {"memory", "256Mi"}}}}},
+      {"securityContext",
+       {{"allowPrivilegeEscalation", false},
+        {"readOnlyRootFilesystem", true},
+        {"capabilities", {{"drop", Json::array({"ALL"})}}}}},
+      {"volumeMounts",
+       Json::array(
+           {{{"name", "config"}, {"mountPath", std::string(kMountPath)}, {"readOnly", true}}})}};
+}
+
+Json spread(const api::PoolerConfig& config, const char* topology_key) {
+  return {{"maxSkew", 1},
+          {"topologyKey", topology_key},
+          {"whenUnsatisfiable", "ScheduleAnyway"},
+          {"labelSelector", {{"matchLabels", selector_labels(config)}}}};
+}
+
+Json pod_spec(const api::PoolerConfig& config, const std::string& image) {
+  const auto& drain = config.spec.drain;
+  return {
+      {"automountServiceAccountToken", false},
+      {"enableServiceLinks", false},
+      {"terminationGracePeriodSeconds",
+       drain.endpoint_propagation_seconds + drain.max_transaction_seconds + kGraceMarginSeconds},
+      // The group lets this user read the files of the Secret, and nobody else.
+      {"securityContext",
+       {{"runAsNonRoot", true},
+        {"runAsUser", kUser},
+        {"runAsGroup", kUser},
+        {"fsGroup", kUser},
+        {"seccompProfile", {{"type", "RuntimeDefault"}}}}},
+      {"topologySpreadConstraints", Json::array({spread(config, "kubernetes.io/hostname"),
+                                                 spread(config, "topology.kubernetes.io/zone")})},
+      {"containers", Json::array({container(config, image)})},
+      {"volumes",
+       Json::array(
+           {{{"name", "config"},
+             {"secret", {{"secretName", config_secret_name(config)}, {"defaultMode", 0440}}}}})}};
+}
+
+}  // namespace
+
+std::string workload_name(const api::PoolerConfig& config) { return config.name + "-pooler"; }
+
+std::string peers_name(const api::PoolerConfig& config) { return workload_name(config) + "-peers"; }
+
+std::string config_secret_name(const api::PoolerConfig& config) {
+  return workload_name(config) + "-config";
+}
+
+std::string admin_secret_name(const api::PoolerConfig& config) {
+  return workload_name(config) + "-admin";
+}
+
+std::string service_host(const api::PoolerConfig& config) {
+  return workload_name(config) + "." + config.ns + ".svc";
+}
+
+Json client_service(const api::PoolerConfig& config) {
+  Json body = service(config, workload_name(config));
+  body["spec"]["type"] = "ClusterIP";
+  return body;
+}
+
+Json peers_service(const api::PoolerConfig& config) {
+  Json body = service(config, peers_name(config));
+  body["spec"]["clusterIP"] = "None";
+  body["spec"]["publishNotReadyAddresses"] = true;
+  return body;
+}
+
+Json admin_secret(const api::PoolerConfig& config, const Admin& admin) {
+  return secret(config, admin_secret_name(config), "Opaque",
+                {{"username", std::string(kAdminUser)},
+                 {"password", admin.password},
+                 {"verifier", admin.verifier},
+                 {"hash-key", admin.hash_key}});
+}
+
+std::optional<Admin> read_admin_secret(const std::map<std::string, std::string>& data) {
+  const auto value = [&](const char* key) {
+    const auto found = data.find(key);
+    return found == data.end() ? std::string() : found->second;
+  };
+  Admin admin{value("password"), value("verifier"), value("hash-key")};
+  if (value("username") != kAdminUser || admin.password.empty() || admin.hash_key.empty()) {
+    return std::nullopt;
+  }
+  const auto parts = split(admin.verifier, '$');
+  const auto head = parts.size() == 3 ? split(parts[1], ':') : std::vector<std::string>();
+  const auto salt = head.size() == 2 ? base64_decode(head[1]) : std::nullopt;
+  if (!salt || head[0] != std::to_string(kScramIterations) ||
+      scram_verifier(admin.password, *salt, kScramIterations) != admin.verifier) {
+    return std::nullopt;
+  }
+  return admin;
+}
+
+Admin make_admin(std::string_view random) {
+  Admin admin;
+  admin.password = hex_encode(random.substr(0, kPasswordBytes));
+  admin.verifier =
+      scram_verifier(admin.password, random.substr(kPasswordBytes, kSaltBytes), kScramIterations);
+  admin.hash_key = hex_encode(random.substr(kPasswordBytes + kSaltBytes, kHashKeyBytes));
+  return admin;
+}
+
+Json config_secret(const api::PoolerConfig& config,
+                   const std::map<std::string, std::string>& files) {
+  return secret(config, config_secret_name(config), "Opaque", files);
+}
+
+Json stateful_set(const api::PoolerConfig& config, const std::string& image, int replicas) {
+  Json body = object(config, "apps/v1", "StatefulSet", workload_name(config));
+  body["spec"] = {
+      {"replicas", replicas},
+      {"serviceName", peers_name(config)},
+      {"podManagementPolicy", "Parallel"},
+      {"updateStrategy", {{"type", "OnDelete"}}},
+      {"revisionHistoryLimit", 2},
+      {"selector", {{"matchLabels", selector_labels(config)}}},
+      {"template",
+       {{"metadata", {{"labels", labels(config)}}}, {"spec", pod_spec(config, image)}}}};
+  return body;
+}
+
+Json pod_disruption_budget(const api::PoolerConfig& config) {
+  Json body = object(config, "policy/v1", "PodDisruptionBudget", workload_name(config));
+  body["spec"] = {{"maxUnavailable", 1},
+                  {"selector", {{"matchLabels", selector_labels(config)}}},
+                  {"unhealthyPodEvictionPolicy", "AlwaysAllow"}};
+  return body;
+}
+
+Json published_secret(const api::PoolerConfig& config,
+                      const std::map<std::string, std::string>& data,
+                      const std::string& content_hash) {
+  Json body =
+      secret(config, config.spec.connection_secret_name, "servicebinding.io/postgresql", data);
+  body["metadata"]["annotations"] = {{std::string(kContentHashAnnotation), content_hash}};
+  return body;
+}
+
+std::string content_hash(const Admin& admin, const std::map<std::string, std::string>& data) {
+  std::string message;
+  for (const auto& [key, value] : data) {
+    for (const auto* part : {&key, &value}) message += std::to_string(part->size()) + ":" + *part;
+  }
+  return hex_encode(hmac_sha256(admin.hash_key, message)).substr(0, 16);
+}
+
+}  // namespace pooler::engine::pgbouncer

@@ -1,0 +1,153 @@
+#include "urls/connection.h"
+
+#include <arpa/inet.h>
+
+#include <array>
+#include <cstdint>
+
+#include "base/strings.h"
+
+namespace pooler::urls {
+namespace {
+
+bool is_letter_or_digit(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+std::string uri_host(const HostPort& host) {
+  const bool address = host.host.find(':') != std::string::npos;
+  return (address ? "[" + host.host + "]" : percent_encode(host.host)) + ":" +
+         std::to_string(host.port);
+}
+
+void add_parameter(std::string& query, std::string_view name, std::string_view value) {
+  query += query.empty() ? '?' : '&';
+  query += percent_encode(name) + "=" + percent_encode(value);
+}
+
+// libpq's parameters that pgjdbc has under a name of its own (or the same).
+struct JdbcName {
+  std::string_view libpq;
+  std::string_view jdbc;
+};
+constexpr std::array<JdbcName, 7> kJdbcNames = {{
+    {"sslmode", "sslmode"},
+    {"channel_binding", "channelBinding"},
+    {"gssencmode", "gssEncMode"},
+    {"application_name", "ApplicationName"},
+    {"connect_timeout", "connectTimeout"},  // seconds in both
+    {"options", "options"},
+    {"target_session_attrs", "targetServerType"},
+}};
+
+constexpr std::array<JdbcName, 6> kServerTypes = {{
+    {"any", "any"},
+    {"read-write", "primary"},
+    {"primary", "primary"},
+    {"read-only", "secondary"},
+    {"standby", "secondary"},
+    {"prefer-standby", "preferSecondary"},
+}};
+
+// Where pgpass has its separators and its escape.
+std::string pgpass_field(std::string_view text) {
+  std::string escaped;
+  for (const char c : text) {
+    if (c == ':' || c == '\\') escaped += '\\';
+    escaped += c;
+  }
+  return escaped;
+}
+
+}  // namespace
+
+std::string Connection::parameter(std::string_view name) const {
+  for (const auto& [key, value] : parameters) {
+    if (key == name) return value;
+  }
+  return {};
+}
+
+bool is_ipv6(std::string_view host) {
+  in6_addr address{};
+  return host.find('\0') == std::string_view::npos &&
+         inet_pton(AF_INET6, std::string(host).c_str(), &address) == 1;
+}
+
+bool is_host(std::string_view host) {
+  if (host.find(':') != std::string_view::npos) return is_ipv6(host);
+  if (host.empty() || host.size() > 253 || host.front() == '-' || host.front() == '.') return false;
+  for (const char c : host) {
+    if (!is_letter_or_digit(c) && c != '-' && c != '_' && c != '.') return false;
+  }
+  return true;
+}
+
+std::string percent_encode(std::string_view text) {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  std::string encoded;
+  encoded.reserve(text.size());
+  for (const char c : text) {
+    if (is_letter_or_digit(c) || c == '-' || c == '.' || c == '_' || c == '~') {
+      encoded += c;
+      continue;
+    }
+    const auto byte = static_cast<std::uint8_t>(c);
+    encoded += '%';
+    encoded += kDigits[byte >> 4];
+    encoded += kDigits[byte & 15];
+  }
+  return encoded;
+}
+
+std::string host_ports(const Connection& connection) {
+  std::string text;
+  for (const auto& host : connection.hosts) text += (text.empty() ? "" : ",") + uri_host(host);
+  return text;
+}
+
+std::string to_uri(const Connection& connection) {
+  std::string uri = "postgresql://";
+  if (!connection.user.empty() || !connection.password.empty()) {
+    uri += percent_encode(connection.user);
+    if (!connection.password.empty()) uri += ":" + percent_encode(connection.password);
+    uri += '@';
+  }
+  uri += host_ports(connection);
+  if (!connection.database.empty()) uri += "/" + percent_encode(connection.database);
+  std::string query;
+  for (const auto& [name, value] : connection.parameters) add_parameter(query, name, value);
+  return uri + query;
+}
+
+std::string to_jdbc(const Connection& connection) {
+  // pgjdbc decodes every part as a form does, where + is a blank: percent-encoding leaves no +.
+  std::string query;
+  add_parameter(query, "user", connection.user);
+  add_parameter(query, "password", connection.password);
+  for (const auto& [libpq, jdbc] : kJdbcNames) {
+    std::string value = connection.parameter(libpq);
+    if (libpq == "target_session_attrs") {
+      std::string type;
+      for (const auto& known : kServerTypes) {
+        if (known.libpq == value) type = known.jdbc;
+      }
+      value = type;
+    }
+    if (!value.empty()) add_parameter(query, jdbc, value);
+  }
+  return "jdbc:postgresql://" + host_ports(connection) + "/" + percent_encode(connection.database) +
+         query;
+}
+
+std::string to_pgpass(const Connection& connection) {
+  std::string lines;
+  for (const auto& [host, port] : connection.hosts) {
+    lines += pgpass_field(host) + ":" + std::to_string(port) + ":" +
+             pgpass_field(connection.database) + ":" + pgpass_field(connection.user) + ":" +
+             pgpass_field(connection.password) + "\n";
+  }
+  return lines;
+}
+
+}  // namespace pooler::urls
