@@ -63,7 +63,7 @@ MHD_Result send(MHD_Connection* connection, Answer answer) {
 MHD_Result on_request(void* sources, MHD_Connection* connection, const char* path,
                       const char* method, const char* /*version*/, const char* /*body*/,
                       std::size_t* body_size, void** seen) {
-  static const char kSeen = 0;
+  static constexpr char kSeen = 0;
   if (*seen == nullptr) {
     *seen = const_cast<char*>(&kSeen);
     return MHD_YES;
