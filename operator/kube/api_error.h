@@ -45,6 +45,7 @@ struct ApiError {
   std::optional<std::chrono::seconds> retry_after;
   std::vector<ErrorCause> causes;
 
+  [[nodiscard]] bool has_cause(std::string_view reason) const;
   [[nodiscard]] bool namespace_terminating() const;
   // The write may or may not have been carried out.
   [[nodiscard]] bool outcome_unknown() const {

@@ -123,6 +123,9 @@ class Client {
     return std::move(object).value();
   }
   static ApiError undecodable(const std::string& why);
+  [[nodiscard]] std::string apply_query() const;
+  ApiResult<std::string> patch_with_uid(std::string path, std::string content_type,
+                                        const Json& body, const Meta& current);
   ApiResult<Unit> take_over_own_updates(const ResourceType& type, const Meta& current);
 
   HttpTransport& transport_;

@@ -56,29 +56,53 @@ using Environment = std::function<std::optional<std::string>(const std::string&)
     const std::string& kubeconfig = "", const std::string& context = "",
     const Environment& environment = process_environment);
 
-// The bearer token: a file's is read again each 60 s, and after a 401. A read that fails keeps the
-// old one. Thread-safe.
+using FileReader = std::function<Result<std::string, std::string>(const std::string& path)>;
+// Error: the file's name and what is wrong with it.
+[[nodiscard]] Result<std::string, std::string> read_file(const std::string& path);
+
+// The bearer token. A file's is read again each minute (ten seconds early), and after a 401. A read
+// that fails keeps the old one, and is tried again at the next use. Thread-safe.
 class TokenSource {
  public:
-  using Reader = std::function<Result<std::string, std::string>(const std::string& path)>;
+  TokenSource(const Clock& clock, std::string token, std::string file,
+              FileReader reader = read_file);
 
-  TokenSource(const Clock& clock, std::string token, std::string file, Reader reader);
-  TokenSource(const Clock& clock, std::string token, std::string file);
-
-  // Empty: none is configured, or none could be read yet.
-  [[nodiscard]] std::string current();
-  // A request that began at `since` was answered 401: a token read before it is not used again
-  // without another look at the file.
+  // Empty: none is configured. Error: none could be read yet.
+  [[nodiscard]] Result<std::string, std::string> current();
+  // A request that began at `since` was answered 401: a token that was read before is not used
+  // again without another look at the file.
   void rejected(MonotonicTime since);
 
  private:
   const Clock& clock_;
   const std::string file_;
-  const Reader reader_;
+  const FileReader reader_;
   std::mutex mutex_;
   std::string token_;
-  std::optional<MonotonicTime> read_at_;  // last try
-  bool stale_ = false;
+  std::optional<MonotonicTime> read_at_;
 };
+
+// The CA's certificates. A file is looked at again each five minutes; one that is empty, unreadable
+// or holds no certificate changes nothing. Thread-safe.
+class CaSource {
+ public:
+  struct Ca {
+    std::string pem;
+    int generation = 0;  // 0: none could be read yet; rises with each change
+  };
+  CaSource(const Clock& clock, PemSource source, FileReader reader = read_file);
+  [[nodiscard]] Ca current();
+
+ private:
+  const Clock& clock_;
+  const PemSource source_;
+  const FileReader reader_;
+  std::mutex mutex_;
+  Ca ca_;
+  std::optional<MonotonicTime> looked_at_;
+};
+
+// At least one, and all of it well formed.
+[[nodiscard]] bool holds_certificates(const std::string& pem);
 
 }  // namespace pooler::kube

@@ -98,6 +98,9 @@ struct PartialObject {
   Meta meta;
 };
 
+// metadata.resourceVersion alone (a bookmark's object has no more).
+[[nodiscard]] Result<std::string, std::string> decode_resource_version(std::string_view json);
+
 // For kinds that are defined elsewhere.
 [[nodiscard]] Result<Meta, std::string> decode_meta(std::string_view json);
 [[nodiscard]] Result<std::string, std::string> decode_body(std::string_view json,

@@ -55,6 +55,8 @@ struct TransportError {
 class LineSink {
  public:
   virtual ~LineSink() = default;
+  // The server has answered 200; lines follow.
+  virtual void on_open() {}
   // One whole line without its end, on the thread that called stream(). False ends the stream.
   // While it runs, no more than a bounded number of bytes is read from the server.
   virtual bool on_line(std::string_view line) = 0;

@@ -1,8 +1,9 @@
 // WatchMachine: a list-watch as a state machine without I/O, as kube-rs' watcher has it.
 //
-//   Empty ──► Listing ──► Listed ──► Watching ──► Watching (again, from the last version)
-//     ▲          │           │          │
-//     └────── Backoff ◄──────┴──────────┘        410: back to Listing
+//   Empty ─► Listing ─► Listed ─► Watching ─► Watching (again, from the last version)
+//     ▲         │                    │ ▲
+//     └───── Backoff ◄───────────────┘ │
+//               └──────────────────────┘ where the last version is still good
 //
 // next() says what to do; then report what came of it.
 #pragma once
@@ -73,33 +74,29 @@ class WatchMachine {
   void watch_failed(const ApiError& error);
 
   [[nodiscard]] WatchState state() const { return state_; }
-  // The pages read so far belong to a list that is being given up.
-  [[nodiscard]] bool restarted_list() const { return restarted_list_; }
   [[nodiscard]] const std::string& resource_version() const { return version_; }
 
  private:
+  [[nodiscard]] List next_list();
   void back_off(WatchState then, std::optional<std::chrono::seconds> at_least = std::nullopt);
-  void relist(bool quorum);
 
   const Clock& clock_;
   const std::function<double()> random_;
   const WatchTimes times_;
   WatchState state_ = WatchState::kEmpty;
-  WatchState after_wait_ = WatchState::kEmpty;
-  std::string version_;      // where a watch starts
-  std::string last_listed_;  // seen before, for relists
-  bool quorum_ = false;      // the next list asks for the most recent
-  bool unpaged_ = false;     // the next list is one page
-  bool first_list_ = true;
+  std::string version_;         // the last one seen; where a watch starts
+  std::string listed_version_;  // of the list that is being read in pages
   std::string continue_;
-  bool restarted_list_ = false;
-  bool synthetic_ = false;  // ADDED events are unordered until another type came
+  bool quorum_ = false;     // the next list asks for the most recent
+  bool unpaged_ = false;    // the next list is one page
+  bool synthetic_ = false;  // ADDED events are unordered until one of another type comes
   bool any_event_ = false;
   MonotonicTime watch_began_{};
   std::optional<MonotonicTime> server_error_since_;
   Duration backoff_{};
   std::optional<MonotonicTime> last_backoff_;
   Duration wait_{};
+  WatchState after_wait_ = WatchState::kEmpty;
 };
 
 // One line of a watch.

@@ -63,7 +63,9 @@ class ScopeWatch {
  private:
   void list(const WatchMachine::List& action, std::stop_token stop);
   void watch(const WatchMachine::Watch& action, std::stop_token stop);
-  [[nodiscard]] std::string query(bool list) const;
+  void read_page(std::string_view body);
+  void failed(std::string_view what, const ApiError& error);
+  [[nodiscard]] std::string query() const;  // path and selectors, open for more
 
   HttpTransport& transport_;
   const WatchOptions& options_;

@@ -48,8 +48,15 @@ class Watcher<K>::Target final : public WatchTarget {
 
  private:
   void tell(const typename Store<K>::Change& change) {
-    if (change.before == nullptr && change.after == nullptr) return;
-    if (on_change_) on_change_(change.before.get(), change.after.get());
+    const K* before = change.before.get();
+    const K* after = change.after.get();
+    if (!on_change_ || (before == nullptr && after == nullptr)) return;
+    if (before != nullptr && after != nullptr && before->meta.uid != after->meta.uid) {
+      // Deleted and made again under its name, and the delete was not seen.
+      on_change_(before, nullptr);
+      before = nullptr;
+    }
+    on_change_(before, after);
   }
 
   Store<K>& store_;

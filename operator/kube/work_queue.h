@@ -6,14 +6,13 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
-#include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <stop_token>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
-#include <vector>
 
 #include "base/clock.h"
 #include "kube/meta.h"
@@ -23,6 +22,9 @@ namespace pooler::kube {
 struct BackoffOptions {
   Duration first = std::chrono::milliseconds(5);
   Duration cap = std::chrono::seconds(30);
+  // Of all keys together: after `burst` retries at once, `rate` per second. Zero: no such limit.
+  double rate = 10;
+  double burst = 100;
 };
 
 // Monotonic counts, for metrics.
@@ -66,6 +68,8 @@ class WorkQueue {
   void enqueue(const ObjectKey& key);  // with lock held
   void release_due();                  // with lock held
   [[nodiscard]] std::optional<ObjectKey> take();
+  [[nodiscard]] Duration bucket_delay();
+  void add_after_locked(const ObjectKey& key, Duration delay);
 
   const Clock& clock_;
   const BackoffOptions backoff_;
@@ -75,9 +79,11 @@ class WorkQueue {
   std::deque<ObjectKey> ready_;
   std::unordered_set<ObjectKey> dirty_;  // ready_, and those to run again after done()
   std::unordered_set<ObjectKey> processing_;
-  std::unordered_map<ObjectKey, MonotonicTime> due_;
-  std::multimap<MonotonicTime, ObjectKey> timers_;
+  std::unordered_map<ObjectKey, MonotonicTime> due_;      // earliest time of each waiting key
+  std::set<std::pair<MonotonicTime, ObjectKey>> timers_;  // the same, by time
   std::unordered_map<ObjectKey, int> failures_;
+  double tokens_;
+  MonotonicTime tokens_at_;
   bool shutting_down_ = false;
 };
 
