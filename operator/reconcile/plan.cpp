@@ -73,7 +73,7 @@ class Planner {
                   "and dbname"});
       return;
     }
-    auto resolved = urls::resolve(config_.spec.database, *see_.database_secret);
+    auto resolved = urls::resolve(config_.spec.database, *see_.database_secret, config_.ns);
     if (!resolved) return refuse(resolved.error());
     const auto problems = pgbouncer::check(*resolved);
     if (!problems.empty()) return refuse(problems.front());
@@ -538,11 +538,7 @@ class Planner {
     }
   }
 
-  [[nodiscard]] std::string direct_endpoint() const {
-    const urls::HostPort& first = database_->hosts.front();
-    const bool v6 = first.host.find(':') != std::string::npos;
-    return (v6 ? "[" + first.host + "]" : first.host) + ":" + std::to_string(first.port);
-  }
+  [[nodiscard]] std::string direct_endpoint() const { return urls::host_ports(*database_); }
 
   void fill_status() {
     api::Status& status = plan_.status;

@@ -61,6 +61,12 @@ std::string pgpass_field(std::string_view text) {
 
 }  // namespace
 
+std::string host_ports(const Connection& connection) {
+  std::string text;
+  for (const auto& host : connection.hosts) text += (text.empty() ? "" : ",") + uri_host(host);
+  return text;
+}
+
 std::string Connection::parameter(std::string_view name) const {
   for (const auto& [key, value] : parameters) {
     if (key == name) return value;
@@ -98,12 +104,6 @@ std::string percent_encode(std::string_view text) {
     encoded += kDigits[byte & 15];
   }
   return encoded;
-}
-
-std::string host_ports(const Connection& connection) {
-  std::string text;
-  for (const auto& host : connection.hosts) text += (text.empty() ? "" : ",") + uri_host(host);
-  return text;
 }
 
 std::string to_uri(const Connection& connection) {

@@ -54,6 +54,9 @@ struct Connection {
 [[nodiscard]] bool is_host(std::string_view host);
 [[nodiscard]] bool is_ipv6(std::string_view host);
 
+// "host:port", IPv6 in brackets, several separated by commas.
+[[nodiscard]] std::string host_ports(const Connection& connection);
+
 // RFC 3986: everything outside the unreserved set is encoded.
 [[nodiscard]] std::string percent_encode(std::string_view text);
 

@@ -1,0 +1,422 @@
+#include "reconcile/plan.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/json.h"
+#include "base/strings.h"
+#include "engine/pgbouncer/workload.h"
+#include "kube/kinds.h"
+
+namespace pooler::reconcile {
+namespace {
+
+namespace pgbouncer = engine::pgbouncer;
+
+constexpr const char* kUri = "postgresql://app:s3cret@db.example.com:5432/orders";
+
+using SecretData = std::map<std::string, std::string>;
+
+// A world that does what a plan says at once: enough to walk plan() from nothing to Ready.
+class PlanTest : public testing::Test {
+ protected:
+  PlanTest() {
+    auto config = std::make_shared<api::PoolerConfig>();
+    config->name = "orders";
+    config->ns = "shop";
+    config->uid = "uid-1";
+    config->generation = 1;
+    config->spec.database.secret_name = "orders-db";
+    config->spec.replicas = 2;
+    config->spec.scaling.max_replicas = 3;
+    config->spec.connection_secret_name = "orders-pooler";
+    config_ = config;
+    see_.database_secret = SecretData{{"uri", kUri}};
+    see_.default_image = "pgbouncer:test";
+    see_.fresh_random.assign(pgbouncer::kAdminRandomBytes, 'r');
+    see_.now = WallTime(std::chrono::seconds(1'800'000'000));
+  }
+
+  Plan look() {
+    see_.config = config_;
+    return plan(see_);
+  }
+
+  // One round: carries the plan out, takes the status over.
+  Plan step() {
+    Plan planned = look();
+    for (const Write& each : planned.writes) carry_out(each);
+    for (const Removal& each : planned.removals) carry_out(each);
+    config_->status = planned.status;
+    return planned;
+  }
+
+  void database_answers(int max_connections = 60) {
+    see_.live.database.token = look().target.database->token;
+    see_.live.database.outcome = live::Outcome::kOk;
+    live::Server server;
+    server.identity = "10.0.0.9:5432";
+    server.max_connections = max_connections;
+    server.superuser_reserved_connections = 3;
+    see_.live.database.server = server;
+  }
+
+  // Every ordinal that should be there is, and shows what its file names.
+  void pods_follow() {
+    std::vector<ObservedPod> pods;
+    for (int i = 0; i < see_.workload.replicas; ++i) {
+      const auto old = std::find_if(see_.pods.begin(), see_.pods.end(), [i](const auto& pod) {
+        return pod.ordinal == i && !pod.deleting;
+      });
+      pods.push_back(old != see_.pods.end() ? *old : new_pod(i));
+    }
+    see_.pods = pods;
+  }
+
+  ObservedPod new_pod(int ordinal) {
+    ObservedPod pod;
+    pod.name = "orders-pooler-" + std::to_string(ordinal);
+    pod.uid = "pod-" + std::to_string(++serial_);
+    pod.address = "10.1.0." + std::to_string(serial_);
+    pod.ordinal = ordinal;
+    pod.ready = true;
+    pod.template_revision = see_.workload.update_revision;
+    live::PodState& state = see_.live.pods[pod.uid];
+    state.outcome = live::Outcome::kOk;
+    state.version = "1.26.1";
+    state.revision = pgbouncer::revision_of_pod_file(
+        see_.files.data.at("orders-pooler-" + std::to_string(ordinal) + ".ini"));
+    return pod;
+  }
+
+  void verification_answers() {
+    const auto target = look().target.verification;
+    ASSERT_TRUE(target) << message("SecretPublished");
+    see_.live.verification = {target->token, live::Outcome::kOk, "", ""};
+  }
+
+  void bring_up() {
+    step();
+    database_answers();
+    step();
+    pods_follow();
+    step();
+    verification_answers();
+    step();
+    step();
+  }
+
+  [[nodiscard]] std::string status(const std::string& type) const {
+    const api::Condition* found = config_->status.find(type);
+    return found == nullptr ? "absent"
+                            : std::string(to_string(found->status)) + " " + found->reason;
+  }
+  [[nodiscard]] std::string message(const std::string& type) const {
+    const api::Condition* found = config_->status.find(type);
+    return found == nullptr ? "" : found->message;
+  }
+
+  static std::multiset<std::string> kinds(const Plan& planned) {
+    std::multiset<std::string> names;
+    for (const Write& each : planned.writes) names.insert(std::string(each.type.kind));
+    return names;
+  }
+
+  std::shared_ptr<api::PoolerConfig> config_;
+  Observed see_;
+
+ private:
+  static std::map<std::string, std::string> decoded(const Json& body) {
+    std::map<std::string, std::string> data;
+    if (!body.contains("data")) return data;
+    for (const auto& [key, value] : body["data"].items()) {
+      data[key] = base64_decode(value.get<std::string>()).value();
+    }
+    return data;
+  }
+
+  void store(Child& child, const Json& body) {
+    child.ownership = Ownership::kOurs;
+    child.body = to_bytes(body);
+    child.meta.uid = "uid-of-" + body["kind"].get<std::string>();
+    child.meta.name = body["metadata"]["name"];
+    child.meta.ns = "shop";
+    child.meta.annotations.clear();
+    for (const auto& [key, value] : body["metadata"]["annotations"].items()) {
+      child.meta.annotations[key] = value;
+    }
+  }
+
+  void carry_out(const Write& each) {
+    const Json body = parse_json(each.body);
+    const std::string name = body["metadata"]["name"];
+    if (each.type == kube::Secret::kType) {
+      SecretChild& child = name == "orders-pooler-admin"    ? see_.admin
+                           : name == "orders-pooler-config" ? see_.files
+                                                            : see_.published;
+      store(child, body);
+      child.data = decoded(body);
+    } else if (each.type == kube::Service::kType) {
+      ServiceChild& child = name == "orders-pooler" ? see_.client : see_.peers;
+      store(child, body);
+      if (name == "orders-pooler") child.cluster_ip = "10.96.0.7";
+    } else if (each.type == kube::StatefulSet::kType) {
+      store(see_.workload, body);
+      see_.workload.replicas = body["spec"]["replicas"];
+      see_.workload.update_revision =
+          "t-" + std::to_string(std::hash<std::string>{}(to_bytes(body["spec"]["template"])));
+      see_.workload.revision_known = true;
+    } else {
+      store(see_.disruption_budget, body);
+    }
+  }
+
+  void carry_out(const Removal& each) {
+    if (each.type == kube::PodDisruptionBudget::kType) see_.disruption_budget = {};
+    for (ObservedPod& pod : see_.pods) {
+      if (pod.uid == each.uid) pod.deleting = true, pod.ready = false;
+    }
+  }
+
+  int serial_ = 0;
+};
+
+TEST_F(PlanTest, FirstStatusHasEveryCondition) {
+  step();
+  for (const char* type : {"Ready", "ConfigurationValid", "DatabaseReachable", "PoolerAvailable",
+                           "ConfigurationLoaded", "SecretPublished", "ScalingActive"}) {
+    EXPECT_NE(config_->status.find(type), nullptr) << type;
+  }
+  EXPECT_EQ(status("Ready"), "False Progressing");
+  EXPECT_EQ(config_->status.observed_generation, 1);
+}
+
+TEST_F(PlanTest, NoStatefulSetBeforeTheDatabaseWasReached) {
+  const Plan first = step();
+  EXPECT_EQ(kinds(first), (std::multiset<std::string>{"Secret", "Service", "Service"}));
+  ASSERT_TRUE(first.target.database);
+  EXPECT_EQ(first.target.database->connection.user, "app");
+}
+
+TEST_F(PlanTest, WalksFromNothingToReady) {
+  bring_up();
+  EXPECT_EQ(status("Ready"), "True Ready");
+  EXPECT_EQ(status("SecretPublished"), "True Published");
+  EXPECT_EQ(status("Reconciling"), "absent");
+  EXPECT_EQ(status("Stalled"), "absent");
+  EXPECT_EQ(config_->status.binding_name, "orders-pooler");
+  EXPECT_EQ(config_->status.effective.budget, 41);
+  EXPECT_EQ(config_->status.effective.budget_source, "Server");
+  EXPECT_EQ(config_->status.pods.loaded, 2);
+  EXPECT_EQ(config_->status.version, "1.26.1");
+  EXPECT_EQ(see_.published.data.at("DATABASE_URL"), kUri);
+  EXPECT_NE(see_.published.data.at("DATABASE_POOLED_URL").find("@orders-pooler.shop.svc:6432/"),
+            std::string::npos);
+}
+
+TEST_F(PlanTest, FloorsOfAllOrdinalsFitTheBudget) {
+  bring_up();
+  const std::string hash =
+      pgbouncer::revision_of_pod_file(see_.files.data.at("orders-pooler-0.ini"));
+  EXPECT_EQ(pgbouncer::floor_of(see_.files.data.at(pgbouncer::settings_file_name(hash))), 10);
+  EXPECT_EQ(look().claim.held, 21);  // two pods and the operator
+}
+
+TEST_F(PlanTest, ConvergedMeansNoWriteAndTheSameStatus) {
+  bring_up();
+  const Plan again = look();
+  EXPECT_TRUE(again.writes.empty()) << again.writes.front().body;
+  EXPECT_TRUE(again.removals.empty());
+  EXPECT_EQ(again.status, config_->status);
+  EXPECT_TRUE(again.notices.empty());
+  EXPECT_FALSE(again.target.verification) << "verified once, no more connections";
+}
+
+TEST_F(PlanTest, ARestartOfTheOperatorWithTheDatabaseDownChangesNothing) {
+  bring_up();
+  see_.live.database = {};
+  see_.live.verification = {};
+  EXPECT_TRUE(look().writes.empty());
+  see_.live.database.token = look().target.database->token;
+  see_.live.database.outcome = live::Outcome::kFailed;
+  see_.live.database.reason = "ConnectionRefused";
+  const Plan down = look();
+  EXPECT_TRUE(down.writes.empty());
+  EXPECT_TRUE(down.removals.empty());
+  EXPECT_EQ(down.status.find("DatabaseReachable")->reason, "ConnectionRefused");
+}
+
+TEST_F(PlanTest, DeletedChildrenReturn) {
+  bring_up();
+  see_.client = {};
+  see_.published = {};
+  see_.disruption_budget = {};
+  EXPECT_EQ(kinds(look()), (std::multiset<std::string>{"PodDisruptionBudget", "Service"}))
+      << "the published Secret waits for the Service's address";
+  step();
+  verification_answers();
+  EXPECT_EQ(kinds(look()), (std::multiset<std::string>{"Secret"}));
+}
+
+TEST_F(PlanTest, ADeletedConfigSecretReturnsAsItWasEvenWithTheDatabaseDown) {
+  bring_up();
+  const auto before = see_.files.data;
+  see_.files = {};
+  see_.live.database = {};
+  step();
+  EXPECT_EQ(see_.files.data, before);
+}
+
+TEST_F(PlanTest, DriftIsRepaired) {
+  bring_up();
+  Json body = parse_json(see_.client.body);
+  body["spec"]["ports"][0]["port"] = 1;
+  see_.client.body = to_bytes(body);
+  const Plan planned = look();
+  ASSERT_EQ(kinds(planned), (std::multiset<std::string>{"Service"}));
+  EXPECT_EQ(planned.writes[0].current.uid, "uid-of-Service") << "onto this very object";
+}
+
+TEST_F(PlanTest, MissingSecretIsSaidAndARunningPoolerStays) {
+  bring_up();
+  see_.database_secret = std::nullopt;
+  const Plan planned = step();
+  EXPECT_TRUE(planned.writes.empty());
+  EXPECT_TRUE(planned.removals.empty());
+  EXPECT_EQ(status("ConfigurationValid"), "False SecretNotFound");
+  EXPECT_EQ(status("Ready"), "False SecretNotFound");
+  EXPECT_EQ(status("PoolerAvailable"), "True Serving");
+  EXPECT_EQ(status("Stalled"), "absent") << "the Secret may yet appear";
+  EXPECT_NE(message("Ready").find("spec.database.secretRef.name"), std::string::npos);
+  EXPECT_NE(message("Ready").find("shop/orders-db"), std::string::npos);
+}
+
+TEST_F(PlanTest, ValuesOfSecretsNeverReachStatusOrEvents) {
+  see_.database_secret = SecretData{{"uri", "s3cret is no uri"}};
+  const Plan planned = step();
+  EXPECT_EQ(to_bytes(api::encode(planned.status)).find("s3cret"), std::string::npos);
+  for (const Notice& notice : planned.notices) {
+    EXPECT_EQ(notice.note.find("s3cret"), std::string::npos);
+  }
+}
+
+TEST_F(PlanTest, NewCredentialsWaitForALogin) {
+  bring_up();
+  see_.database_secret = SecretData{{"uri", "postgresql://app:rotated@db.example.com:5432/orders"}};
+  const Plan waiting = step();
+  EXPECT_TRUE(waiting.writes.empty()) << "the old ones stay until the new ones log in";
+  EXPECT_EQ(status("SecretPublished"), "False CredentialsPending");
+  EXPECT_EQ(config_->status.binding_name, "orders-pooler");
+
+  database_answers();
+  for (int round = 0; round < 20; ++round) {
+    const int away = static_cast<int>(std::count_if(see_.pods.begin(), see_.pods.end(),
+                                                    [](const auto& pod) { return pod.deleting; }));
+    ASSERT_LE(away, 1);
+    pods_follow();
+    if (look().target.verification) break;
+    step();
+  }
+  EXPECT_NE(see_.published.data.at("DATABASE_URL").find("s3cret"), std::string::npos)
+      << "not before a query with the new ones went through the pooler";
+  verification_answers();
+  step();
+  EXPECT_NE(see_.published.data.at("DATABASE_URL").find("rotated"), std::string::npos);
+}
+
+TEST_F(PlanTest, BudgetTooSmallSaysWhatItNeedsAndTouchesNothing) {
+  bring_up();
+  config_->spec.budget.server_connections = 4;
+  const Plan planned = step();
+  EXPECT_TRUE(planned.writes.empty());
+  EXPECT_EQ(status("ConfigurationValid"), "False BudgetTooSmall");
+  EXPECT_EQ(status("Stalled"), "True BudgetTooSmall");
+  EXPECT_NE(message("Stalled").find("spec.budget.serverConnections"), std::string::npos);
+  EXPECT_NE(message("Stalled").find("5 or more"), std::string::npos);
+}
+
+TEST_F(PlanTest, AForeignStatefulSetIsNeverTouched) {
+  see_.workload.ownership = Ownership::kForeign;
+  see_.workload.meta.name = "orders-pooler";
+  step();
+  database_answers();
+  const Plan planned = step();
+  EXPECT_TRUE(planned.writes.empty()) << "no pooler is begun beside it";
+  EXPECT_EQ(status("PoolerAvailable"), "False NotOwned");
+  EXPECT_EQ(status("Stalled"), "True NotOwned");
+  EXPECT_TRUE(planned.look_again);
+}
+
+TEST_F(PlanTest, AForeignSecretStopsPublishingOnly) {
+  bring_up();
+  see_.published = {};
+  see_.published.ownership = Ownership::kForeign;
+  const Plan planned = step();
+  EXPECT_TRUE(planned.writes.empty());
+  EXPECT_EQ(status("SecretPublished"), "False NotOwned");
+  EXPECT_EQ(status("PoolerAvailable"), "True Serving");
+  EXPECT_EQ(config_->status.binding_name, "");
+}
+
+TEST_F(PlanTest, OneReplicaHasNoDisruptionBudget) {
+  bring_up();
+  EXPECT_TRUE(see_.disruption_budget.ours());
+  config_->spec.replicas = 1;
+  step();
+  EXPECT_FALSE(see_.disruption_budget.ours());
+}
+
+TEST_F(PlanTest, ZeroReplicasStopThePooler) {
+  bring_up();
+  config_->spec.replicas = 0;
+  step();
+  EXPECT_EQ(see_.workload.replicas, 0);
+  pods_follow();
+  step();
+  EXPECT_EQ(status("PoolerAvailable"), "False ScaledToZero");
+  EXPECT_EQ(status("SecretPublished"), "True Published") << "the URLs stay";
+}
+
+TEST_F(PlanTest, ALostAdminSecretReplacesThePodsOneByOne) {
+  bring_up();
+  see_.admin = {};
+  see_.fresh_random.assign(pgbouncer::kAdminRandomBytes, 'q');
+  step();
+  for (auto& [uid, state] : see_.live.pods) {
+    state.outcome = live::Outcome::kFailed;
+    state.login_refused = true;
+    state.revision.clear();
+  }
+  const auto first = see_.pods;
+  for (int round = 0; round < 20; ++round) {
+    step();
+    pods_follow();
+  }
+  EXPECT_NE(see_.pods.at(0).uid, first.at(0).uid);
+  EXPECT_NE(see_.pods.at(1).uid, first.at(1).uid);
+  EXPECT_EQ(status("ConfigurationLoaded"), "True Loaded");
+}
+
+TEST_F(PlanTest, TransitionTimeChangesOnlyWithTheStatus) {
+  bring_up();
+  const std::string before = config_->status.find("Ready")->last_transition_time;
+  see_.now += std::chrono::hours(1);
+  step();
+  EXPECT_EQ(config_->status.find("Ready")->last_transition_time, before);
+  see_.database_secret = std::nullopt;
+  step();
+  EXPECT_NE(config_->status.find("Ready")->last_transition_time, before);
+}
+
+TEST_F(PlanTest, ARefusedWriteIsSaid) {
+  step();
+  see_.write_refused =
+      "StatefulSet shop/orders-pooler: spec.template.spec.containers[0].image: Required";
+  step();
+  EXPECT_EQ(status("ConfigurationValid"), "False InvalidPodTemplate");
+}
+
+}  // namespace
+}  // namespace pooler::reconcile
