@@ -44,9 +44,12 @@ bool is_secret_key(std::string_view key) {
   return !key.empty() && key.size() <= 253 && consists_of(key, {kLower, kUpper, kDigits, "-_."});
 }
 
+// An IPv6 address has two colons or more, "host:port" has one.
 bool is_host(std::string_view host) {
-  const bool address =
-      host.find(':') != std::string_view::npos && consists_of(host, {kDigits, "abcdefABCDEF:."});
+  const auto colon = host.find(':');
+  const bool address = colon != std::string_view::npos &&
+                       host.find(':', colon + 1) != std::string_view::npos &&
+                       consists_of(host, {kDigits, "abcdefABCDEF:."});
   return host.size() <= 253 &&
          (address || (consists_of(host, {kLower, kUpper, kDigits, "-_."}) && host.front() != '-' &&
                       host.front() != '.' && host.back() != '-'));

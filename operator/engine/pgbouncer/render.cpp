@@ -113,6 +113,7 @@ Settings settings(const api::PoolerConfig& config, const Inputs& inputs) {
       {"server_login_retry", "1"},
       {"query_wait_timeout", "30"},
       {"dns_max_ttl", "2"},
+      {"dns_nxdomain_ttl", "2"},  // a peer's name appears with its pod
       {"log_connections", "0"},
       {"log_disconnections", "0"},
       // search_path: 1.26 tracks it, with errors that its maintainers have announced.

@@ -1,0 +1,146 @@
+// Holds crds/poolerconfigs.yaml and operator/api together: the same fields, defaults and ranges.
+#include <gtest/gtest.h>
+#include <yaml-cpp/yaml.h>
+
+#include <functional>
+
+#include "api/pooler_config.h"
+#include "base/json.h"
+#include "base/strings.h"
+
+namespace pooler::api {
+namespace {
+
+YAML::Node schema() {
+  return YAML::LoadFile(
+      SOURCE_DIR "/crds/poolerconfigs.yaml")["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+}
+
+// Calls `visit` with the path and schema of every property below `node`.
+void walk(const YAML::Node& node, const std::string& path,
+          const std::function<void(const std::string&, const YAML::Node&)>& visit) {
+  for (const auto& property : node["properties"]) {
+    const std::string at = path + "." + property.first.as<std::string>();
+    visit(at, property.second);
+    walk(property.second, at, visit);
+    if (property.second["items"]) walk(property.second["items"], at + "[]", visit);
+  }
+}
+
+void walk_spec(const std::function<void(const std::string&, const YAML::Node&)>& visit) {
+  walk(schema()["properties"]["spec"], "spec", visit);
+}
+
+// A valid object with `value` at `path`.
+PoolerConfig with(const std::string& path, const Json& value) {
+  Json object = {{"metadata", {{"name", "orders"}}},
+                 {"spec",
+                  {{"database", {{"secretRef", {{"name", "orders-db"}}}}},
+                   {"scaling", {{"maxReplicas", kMaxReplicas}}},
+                   {"replicas", 1}}}};
+  Json* at = &object;
+  for (const auto& part : split(path, '.')) at = &(*at)[part];
+  *at = value;
+  auto config = decode(to_bytes(object));
+  EXPECT_TRUE(config.ok());
+  return config.value();
+}
+
+bool complains_about(const PoolerConfig& config, const std::string& path) {
+  for (const auto& problem : validate(config)) {
+    if (problem.field == path) return true;
+  }
+  return false;
+}
+
+TEST(Crd, EveryFieldOfSpecIsDecoded) {
+  int fields = 0;
+  walk_spec([&](const std::string& path, const YAML::Node& node) {
+    const bool text = node["type"].as<std::string>() == "string";
+    const PoolerConfig config = with(path, text ? Json(7) : Json("seven"));
+    ASSERT_EQ(config.unreadable.size(), 1U) << path << " is in the CRD and not decoded";
+    EXPECT_EQ(config.unreadable.front().field, path);
+    ++fields;
+  });
+  EXPECT_GE(fields, 25);
+}
+
+TEST(Crd, DefaultsAreThoseOfTheOperator) {
+  const PoolerConfig bare = with("spec.poolMode", nullptr);
+  int defaults = 0;
+  walk_spec([&](const std::string& path, const YAML::Node& node) {
+    if (!node["default"] || !node["default"].IsScalar()) return;
+    const bool number = node["type"].as<std::string>() == "integer";
+    const Json value =
+        number ? Json(node["default"].as<int>()) : Json(node["default"].as<std::string>());
+    PoolerConfig given = with(path, value);
+    given.spec.scaling.max_replicas = bare.spec.scaling.max_replicas;  // what with() itself sets
+    EXPECT_EQ(given.spec.database.keys, bare.spec.database.keys) << path;
+    EXPECT_EQ(given.spec.engine, bare.spec.engine) << path;
+    EXPECT_EQ(given.spec.pool_mode, bare.spec.pool_mode) << path;
+    EXPECT_EQ(given.spec.scaling.clients_per_replica, bare.spec.scaling.clients_per_replica);
+    EXPECT_EQ(given.spec.budget.direct_reserve_percent, bare.spec.budget.direct_reserve_percent);
+    EXPECT_EQ(given.spec.drain.endpoint_propagation_seconds,
+              bare.spec.drain.endpoint_propagation_seconds);
+    EXPECT_EQ(given.spec.drain.max_transaction_seconds, bare.spec.drain.max_transaction_seconds);
+    if (path == "spec.scaling.maxReplicas") {
+      EXPECT_EQ(value, Scaling().max_replicas);
+    }
+    ++defaults;
+  });
+  EXPECT_EQ(defaults, 14);
+}
+
+TEST(Crd, RangesAreThoseOfValidate) {
+  int ranges = 0;
+  walk_spec([&](const std::string& path, const YAML::Node& node) {
+    if (node["type"].as<std::string>() != "integer") return;
+    const int low = node["minimum"].as<int>();
+    const int high = node["maximum"].as<int>();
+    EXPECT_TRUE(complains_about(with(path, low - 1), path)) << path;
+    EXPECT_FALSE(complains_about(with(path, low), path)) << path;
+    EXPECT_FALSE(complains_about(with(path, high), path)) << path;
+    EXPECT_TRUE(complains_about(with(path, high + 1), path)) << path;
+    ++ranges;
+  });
+  EXPECT_EQ(ranges, 8);
+}
+
+TEST(Crd, EveryFieldIsBoundedAndDescribed) {
+  walk(schema(), "", [](const std::string& path, const YAML::Node& node) {
+    if (path == ".apiVersion" || path == ".kind" || path.rfind(".metadata", 0) == 0) return;
+    const std::string type = node["type"].as<std::string>();
+    EXPECT_TRUE(node["description"]) << path;
+    if (type == "string") {
+      EXPECT_TRUE(node["maxLength"] || node["enum"] || node["format"]) << path;
+    }
+    if (type == "array") {
+      EXPECT_TRUE(node["maxItems"] && node["x-kubernetes-list-type"]) << path;
+    }
+    EXPECT_FALSE(node["x-kubernetes-preserve-unknown-fields"]) << path;
+  });
+}
+
+// Writes every value of a status and finds each in the schema.
+TEST(Crd, StatusHasEveryFieldThatIsWritten) {
+  Status status;
+  status.engine = status.version = status.selector = status.binding_name = "x";
+  status.endpoint_pooled = status.endpoint_direct = "x";
+  status.effective = {"x", 1, "Server", 1};
+  status.conditions = {{"Ready", ConditionStatus::kTrue, "R", "m", 1, "2026-01-31T23:59:59Z"}};
+  const std::function<void(const Json&, const YAML::Node&, const std::string&)> find =
+      [&](const Json& value, const YAML::Node& node, const std::string& path) {
+        ASSERT_TRUE(node) << path << " is written and not in the CRD";
+        if (value.is_array()) {
+          for (const auto& item : value) find(item, node["items"], path + "[]");
+        }
+        if (!value.is_object()) return;
+        for (const auto& [key, member] : value.items()) {
+          find(member, node["properties"][key], path + "." + key);
+        }
+      };
+  find(encode(status), schema()["properties"]["status"], "status");
+}
+
+}  // namespace
+}  // namespace pooler::api

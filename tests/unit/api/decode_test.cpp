@@ -1,0 +1,169 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "api/pooler_config.h"
+#include "base/json.h"
+
+namespace pooler::api {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+PoolerConfig decoded(const std::string& json) {
+  auto config = decode(json);
+  EXPECT_TRUE(config.ok()) << (config.ok() ? "" : config.error());
+  return config.ok() ? config.value() : PoolerConfig();
+}
+
+TEST(Decode, ReadsEveryField) {
+  const PoolerConfig config = decoded(R"({
+    "apiVersion": "pooler.dev/v1alpha1", "kind": "PoolerConfig",
+    "metadata": {"name": "orders", "namespace": "shop", "uid": "u-1", "resourceVersion": "42",
+                 "generation": 7, "deletionTimestamp": "2026-01-01T00:00:00Z",
+                 "annotations": {"other": "x", "pooler.dev/reconcile": "disabled"},
+                 "managedFields": [{"fieldsV1": {"f:spec": {"f:database": {}}}}]},
+    "spec": {
+      "database": {"secretRef": {"name": "orders-db", "keys": {"uri": "a", "host": "b", "port": "c",
+                                 "dbname": "d", "user": "e", "password": "f"}},
+                   "host": "db.example.com", "port": 5433, "name": "orders", "user": "app"},
+      "engine": "PgBouncer", "poolMode": "session",
+      "scaling": {"mode": "Manual", "maxReplicas": 20, "clientsPerReplica": 500},
+      "replicas": 3,
+      "budget": {"serverConnections": 80, "directReservePercent": 30},
+      "connectionSecret": {"name": "shared"},
+      "pgbouncer": {"image": "pgbouncer:test"},
+      "drain": {"endpointPropagationSeconds": 7, "maxTransactionSeconds": 90}}})");
+  EXPECT_EQ(config.name, "orders");
+  EXPECT_EQ(config.ns, "shop");
+  EXPECT_EQ(config.uid, "u-1");
+  EXPECT_EQ(config.resource_version, "42");
+  EXPECT_EQ(config.generation, 7);
+  EXPECT_TRUE(config.deleting);
+  EXPECT_TRUE(config.reconcile_disabled);
+  const Spec& spec = config.spec;
+  EXPECT_EQ(spec.database.secret_name, "orders-db");
+  EXPECT_EQ(spec.database.keys, (SecretKeys{"a", "b", "c", "d", "e", "f"}));
+  EXPECT_EQ(spec.database.host, "db.example.com");
+  EXPECT_EQ(spec.database.port, 5433);
+  EXPECT_EQ(spec.database.name, "orders");
+  EXPECT_EQ(spec.database.user, "app");
+  EXPECT_EQ(spec.pool_mode, PoolMode::kSession);
+  EXPECT_EQ(spec.scaling.max_replicas, 20);
+  EXPECT_EQ(spec.scaling.clients_per_replica, 500);
+  EXPECT_EQ(spec.replicas, 3);
+  EXPECT_EQ(spec.budget.server_connections, 80);
+  EXPECT_EQ(spec.budget.direct_reserve_percent, 30);
+  EXPECT_EQ(spec.connection_secret_name, "shared");
+  EXPECT_EQ(spec.pgbouncer.image, "pgbouncer:test");
+  EXPECT_EQ(spec.drain.endpoint_propagation_seconds, 7);
+  EXPECT_EQ(spec.drain.max_transaction_seconds, 90);
+  EXPECT_THAT(config.unreadable, IsEmpty());
+  EXPECT_THAT(validate(config), IsEmpty());
+}
+
+TEST(Decode, FillsInDefaults) {
+  const PoolerConfig config = decoded(
+      R"({"metadata": {"name": "orders"}, "spec": {"database": {"secretRef": {"name": "db"}}}})");
+  EXPECT_EQ(config.spec.connection_secret_name, "orders-pooler");
+  EXPECT_EQ(config.spec.database.keys.user, "username");
+  EXPECT_EQ(config.spec.pool_mode, PoolMode::kTransaction);
+  EXPECT_EQ(config.spec.replicas, std::nullopt);
+  EXPECT_FALSE(config.deleting);
+  EXPECT_FALSE(config.reconcile_disabled);
+}
+
+TEST(Decode, NullIsAbsent) {
+  const PoolerConfig config = decoded(
+      R"({"metadata": {"name": "orders", "annotations": null, "deletionTimestamp": null},
+          "spec": {"database": null, "engine": null, "replicas": null, "scaling": {"maxReplicas": null},
+                   "connectionSecret": {"name": null}},
+          "status": {"conditions": null, "effective": {"budget": null}}})");
+  EXPECT_THAT(config.unreadable, IsEmpty());
+  EXPECT_EQ(config.spec.scaling.max_replicas, 10);
+  EXPECT_EQ(config.spec.replicas, std::nullopt);
+  EXPECT_EQ(config.status, Status());
+}
+
+TEST(Decode, ReportsWhatDoesNotFitInSpecAndReadsTheRest) {
+  const PoolerConfig config = decoded(
+      R"({"spec": {"engine": "Teleporter", "replicas": "3", "budget": [1],
+                   "scaling": {"maxReplicas": 99999999999, "clientsPerReplica": 7},
+                   "drain": {"maxTransactionSeconds": 1.5}, "pgbouncer": {"image": 4}},
+          "metadata": {"name": "orders"}})");
+  std::vector<std::string> fields;
+  for (const auto& problem : config.unreadable) {
+    fields.push_back(problem.field);
+    EXPECT_EQ(problem.reason, reason::kInvalidParameter);
+  }
+  EXPECT_THAT(fields,
+              ElementsAre("spec.engine", "spec.replicas", "spec.budget", "spec.scaling.maxReplicas",
+                          "spec.drain.maxTransactionSeconds", "spec.pgbouncer.image"));
+  EXPECT_THAT(config.unreadable.front().message, HasSubstr("PgBouncer"));
+  EXPECT_EQ(config.spec.scaling.clients_per_replica, 7);
+  EXPECT_EQ(validate(config).front(), config.unreadable.front());
+}
+
+TEST(Decode, RefusesWhatIsNoObject) {
+  for (const char* text :
+       {"", "null", "3", "[]", "\"x\"", "{", "{\"metadata\":{\"name\":\"a\"", "{\"metadata\":{}}",
+        "{\"metadata\":3}", "{\"metadata\":{\"name\":3}}", "{\"metadata\":{\"name\":\"\"}}",
+        "{\"metadata\":{\"name\":\"a\\ud800\"}}", "{\"metadata\":{\"name\":\"\xff\"}}"}) {
+    EXPECT_FALSE(decode(text).ok()) << text;
+  }
+}
+
+Status full_status() {
+  Status status;
+  status.observed_generation = 3;
+  status.engine = "PgBouncer";
+  status.version = "1.26.1";
+  status.replicas = 3;
+  status.ready_replicas = 2;
+  status.desired_replicas = 4;
+  status.selector = "pooler.dev/poolerconfig=orders";
+  status.binding_name = "orders-pooler";
+  status.endpoint_pooled = "orders-pooler.shop.svc:6432";
+  status.endpoint_direct = "db.example.com:5432";
+  status.effective = {"pgbouncer:test", 80, "Server", 10};
+  status.pods = {3, 1, 2, 4};
+  status.conditions = {{"Ready", ConditionStatus::kFalse, "Progressing", "1/3 \"ready\"\n", 3,
+                        "2026-01-31T23:59:59Z"},
+                       {"Stalled", ConditionStatus::kTrue, "X", "", 2, "2026-01-31T23:59:58Z"},
+                       {"ScalingActive", ConditionStatus::kUnknown, "Unknown", "", 0, ""}};
+  return status;
+}
+
+Status through_json(const Status& status) {
+  const Json object = {{"metadata", {{"name", "orders"}}}, {"status", encode(status)}};
+  return decoded(to_bytes(object)).status;
+}
+
+TEST(Status, SurvivesEncodingAndDecoding) {
+  EXPECT_EQ(through_json(full_status()), full_status());
+  EXPECT_EQ(through_json(Status()), Status());
+}
+
+TEST(Status, LeavesOutWhatIsNotKnown) {
+  const Json json = encode(Status());
+  for (const char* key : {"engine", "version", "selector", "binding", "endpoints", "effective"}) {
+    EXPECT_FALSE(json.contains(key)) << key;
+  }
+  EXPECT_EQ(json["replicas"], 0);
+}
+
+TEST(Status, IsReadAsFarAsItFits) {
+  const Status status = decoded(R"({"metadata": {"name": "orders"}, "status": {"replicas": "many",
+      "readyReplicas": 2, "conditions": [{"type": "Ready", "status": "Perhaps", "reason": "R"}, 7]}})")
+                            .status;
+  EXPECT_EQ(status.replicas, 0);
+  EXPECT_EQ(status.ready_replicas, 2);
+  ASSERT_NE(status.find("Ready"), nullptr);
+  EXPECT_EQ(status.find("Ready")->status, ConditionStatus::kUnknown);
+  EXPECT_EQ(status.find("Ready")->reason, "R");
+  EXPECT_EQ(status.find("Other"), nullptr);
+}
+
+}  // namespace
+}  // namespace pooler::api

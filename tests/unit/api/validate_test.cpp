@@ -1,0 +1,93 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "api/pooler_config.h"
+
+namespace pooler::api {
+namespace {
+
+PoolerConfig valid() {
+  PoolerConfig config;
+  config.name = "orders";
+  config.ns = "shop";
+  config.spec.database.secret_name = "orders-db";
+  config.spec.replicas = 3;
+  config.spec.connection_secret_name = "orders-pooler";
+  return config;
+}
+
+struct Case {
+  const char* what;
+  std::function<void(PoolerConfig&)> change;
+  const char* field;  // of the one problem; empty: none
+};
+
+class Validate : public testing::TestWithParam<Case> {};
+
+TEST_P(Validate, FindsTheProblem) {
+  PoolerConfig config = valid();
+  GetParam().change(config);
+  std::vector<std::string> fields;
+  for (const auto& problem : validate(config)) {
+    fields.push_back(problem.field);
+    EXPECT_EQ(problem.reason, reason::kInvalidParameter);
+    EXPECT_GT(problem.message.size(), 10U);
+  }
+  const std::string expected = GetParam().field;
+  EXPECT_EQ(fields, expected.empty() ? std::vector<std::string>() : std::vector{expected});
+}
+
+const Case kCases[] = {
+    {"nothing", [](PoolerConfig&) {}, ""},
+    {"name_of_45", [](auto& c) { c.name = std::string(45, 'a'); }, ""},
+    {"name_of_46", [](auto& c) { c.name = std::string(46, 'a'); }, "metadata.name"},
+    {"name_with_digit_first", [](auto& c) { c.name = "1a"; }, "metadata.name"},
+    {"name_with_dot", [](auto& c) { c.name = "a.b"; }, "metadata.name"},
+    {"name_ends_with_dash", [](auto& c) { c.name = "a-"; }, "metadata.name"},
+    {"no_secret", [](auto& c) { c.spec.database.secret_name = ""; },
+     "spec.database.secretRef.name"},
+    {"odd_secret", [](auto& c) { c.spec.database.secret_name = "A_b"; },
+     "spec.database.secretRef.name"},
+    {"odd_key", [](auto& c) { c.spec.database.keys.dbname = "a b"; },
+     "spec.database.secretRef.keys.dbname"},
+    {"empty_key", [](auto& c) { c.spec.database.keys.uri = ""; },
+     "spec.database.secretRef.keys.uri"},
+    {"ipv6", [](auto& c) { c.spec.database.host = "fd00::1"; }, ""},
+    {"host_with_port", [](auto& c) { c.spec.database.host = "db:5432"; }, "spec.database.host"},
+    {"host_list", [](auto& c) { c.spec.database.host = "a,b"; }, "spec.database.host"},
+    {"socket", [](auto& c) { c.spec.database.host = "/run"; }, "spec.database.host"},
+    {"control_in_user", [](auto& c) { c.spec.database.user = "a\nb"; }, "spec.database.user"},
+    {"long_user", [](auto& c) { c.spec.database.user = std::string(64, 'u'); },
+     "spec.database.user"},
+    {"control_in_name", [](auto& c) { c.spec.database.name = "a\tb"; }, "spec.database.name"},
+    {"quote_in_name", [](auto& c) { c.spec.database.name = "it's \"x\""; }, ""},
+    {"no_replicas", [](auto& c) { c.spec.replicas.reset(); }, "spec.replicas"},
+    {"zero_replicas", [](auto& c) { c.spec.replicas = 0; }, ""},
+    {"negative_replicas", [](auto& c) { c.spec.replicas = -1; }, "spec.replicas"},
+    {"replicas_at_the_limit", [](auto& c) { c.spec.replicas = 10; }, ""},
+    {"replicas_above_the_limit", [](auto& c) { c.spec.replicas = 11; }, "spec.replicas"},
+    {"secret_of_the_database", [](auto& c) { c.spec.connection_secret_name = "orders-db"; },
+     "spec.connectionSecret.name"},
+    {"secret_of_the_operator",
+     [](auto& c) { c.spec.connection_secret_name = "orders-pooler-admin"; },
+     "spec.connectionSecret.name"},
+    {"odd_published_name", [](auto& c) { c.spec.connection_secret_name = "-x"; },
+     "spec.connectionSecret.name"},
+    {"image_by_digest", [](auto& c) { c.spec.pgbouncer.image = "r.io:5000/a/b@sha256:0f"; }, ""},
+    {"image_with_blank", [](auto& c) { c.spec.pgbouncer.image = "a b"; }, "spec.pgbouncer.image"},
+};
+
+INSTANTIATE_TEST_SUITE_P(All, Validate, testing::ValuesIn(kCases),
+                         [](const auto& instance) { return instance.param.what; });
+
+TEST(Words, AreThoseOfPgBouncer) {
+  EXPECT_EQ(to_string(PoolMode::kTransaction), "transaction");
+  EXPECT_EQ(to_string(PoolMode::kSession), "session");
+  EXPECT_EQ(to_string(PoolMode::kStatement), "statement");
+  EXPECT_EQ(to_string(Engine::kPgBouncer), "PgBouncer");
+}
+
+}  // namespace
+}  // namespace pooler::api
