@@ -1,0 +1,137 @@
+"""Load whose losses are counted, and what happened to it at the moment of a signal."""
+
+import datetime
+import re
+import subprocess
+import threading
+import time
+
+from harness.wait import wait_for
+
+
+def unix_time(text):
+    """RFC 3339 with nanoseconds, as kubectl logs --timestamps writes it."""
+    whole, fraction = re.match(r"(.*?)(\.\d+)?Z$", text).groups()
+    seconds = datetime.datetime.fromisoformat(whole).replace(tzinfo=datetime.timezone.utc).timestamp()
+    return seconds + float(fraction or 0)
+
+
+class FollowedLog:
+    """The log of a pod that is about to go: read as it is written."""
+
+    def __init__(self, cluster, pod):
+        self.name = pod["metadata"]["name"]
+        self.address = pod["status"]["podIP"]
+        self.lines = []
+        self._process = subprocess.Popen(
+            cluster.command("logs", "-f", "--timestamps", "--tail=5", "-n",
+                            pod["metadata"]["namespace"], self.name),
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self):
+        for line in self._process.stdout:
+            self.lines.append(line.rstrip("\n"))
+
+    def time_of(self, text):
+        """Unix time of the first line that holds `text`, or None."""
+        return next((unix_time(line.split(" ", 1)[0]) for line in self.lines if text in line), None)
+
+    def close(self):
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait(10)
+
+
+class Load:
+    """Transactions of numbered rows through the pooler, and the logs of its pods."""
+
+    def __init__(self, runner, pooler, clients=90, think=0.15, sleep=0.15, duration=300, extra=()):
+        self.cluster = runner.cluster
+        self.pooler = pooler
+        data = pooler.secret()
+        self.program = runner.load(
+            "transactions", "--clients", clients, "--duration", duration, "--think", think, "--sleep",
+            sleep, "--init", "--verify", "--admin-url-env", "DATABASE_URL", "--status-ms", "20", *extra,
+            url=data["DATABASE_POOLED_URL"], database_url=data["DATABASE_URL"])
+        self.logs = {}
+        for pod in pooler.pods():
+            self.follow(pod)
+
+    def follow(self, pod):
+        self.logs.setdefault(pod["metadata"]["uid"], FollowedLog(self.cluster, pod))
+
+    def statuses(self):
+        return [event for event in self.program.events if event.get("event") == "status"]
+
+    def in_transaction(self, address, at=None):
+        """Clients in a transaction on the pod with that address, at a time or now."""
+        seen = [s for s in self.statuses() if at is None or s["t"] <= at]
+        return (seen[-1]["by_pooler"].get(address) or {}).get("in_transaction", 0) if seen else 0
+
+    def wait_busy(self, least=20):
+        """Until every pod has had that many clients in the middle of a transaction at once."""
+        def look():
+            counts = {}
+            for status in self.statuses():
+                for address, now in status["by_pooler"].items():
+                    counts[address] = max(counts.get(address, 0), now["in_transaction"])
+            wanted = [pod["status"]["podIP"] for pod in self.pooler.pods()]
+            assert all(counts.get(address, 0) >= least for address in wanted), counts
+            return True
+        wait_for(f"{least} clients in a transaction on every pod", look, 60)
+
+    def acknowledged(self):
+        seen = self.statuses()
+        return seen[-1]["acknowledged"] if seen else 0
+
+    def wait_more(self, transactions=200):
+        """Until so many more transactions were committed: the load goes on after what was done."""
+        before = self.acknowledged()
+        wait_for(f"{transactions} more transactions",
+                 lambda: self.acknowledged() >= before + transactions, 60)
+
+    def end(self):
+        self.program.signal("TERM")
+        self.result = self.program.result(120)
+        for log in self.logs.values():
+            log.close()
+        return self.result
+
+    def signalled(self):
+        """Pods that got SIGINT: name -> how many clients were in a transaction on it then."""
+        found = {}
+        for log in self.logs.values():
+            at = log.time_of("got SIGINT")
+            if at is not None:
+                found[log.name] = found.get(log.name, []) + [self.in_transaction(log.address, at)]
+        return found
+
+    def check_nothing_lost(self, least=20, victims=1):
+        """What "loses no transaction" means (the figures are printed)."""
+        result, verified = self.result, self.result["verify"]
+        signalled = self.signalled()
+        print(f"in a transaction when signalled: {signalled}; acknowledged {result['acknowledged']}, "
+              f"rows {verified['rows']}, lost {result['lost']}, cut at a boundary {result['boundary']}, "
+              f"failed connects {result['errors']['connect']}")
+        counts = [count for each in signalled.values() for count in each]
+        assert len(counts) >= victims, f"{victims} pods should have been signalled: {signalled}"
+        assert min(counts) >= least, signalled
+        assert result["lost"] == 0, result["errors"]
+        assert result["aborted"] == 0, result["errors"]
+        assert result["unfinished"] == 0, result
+        assert verified["ok"], verified
+        assert verified["rows"] == result["acknowledged"] > 0, verified
+
+
+def wait_gone(cluster, pod, timeout=90):
+    """Until that very pod exists no more."""
+    meta = pod["metadata"]
+
+    def look():
+        now = cluster.get("Pod", meta["namespace"], meta["name"])
+        return now is None or now["metadata"]["uid"] != meta["uid"]
+    began = time.monotonic()
+    wait_for(f"pod {meta['name']} is gone", look, timeout)
+    return time.monotonic() - began

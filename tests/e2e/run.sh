@@ -1,0 +1,108 @@
+#!/usr/bin/env bash
+# The e2e ring: the whole product on a real cluster, from outside. Called by ./x test e2e.
+#
+#   tests/e2e/run.sh [--context NAME] [-k EXPR] [ARGUMENT OF PYTEST...]
+#
+# Without --context: our own test cluster, brought up if it is down, with images made from this tree.
+# With --context: a cluster of yours (kind, minikube), whose nodes get the images by its own tool.
+# Tests that take the operator away run alone at the end; all others share the cluster, WORKERS
+# (POOLER_E2E_WORKERS, default 4) at a time: they mostly wait.
+set -euo pipefail
+source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../../scripts/lib.sh"
+source "$root_dir/scripts/packages.sh"
+
+here=$root_dir/tests/e2e
+namespace=pooler-system
+release=pooler-operator
+context=
+arguments=()
+while (($#)); do
+  case $1 in
+  --context) context=${2:?--context needs a name} && shift ;;
+  --context=*) context=${1#*=} ;;
+  *) arguments+=("$1") ;;
+  esac
+  shift
+done
+
+images=(localhost/postgres:17 localhost/pgbouncer:1.24.1 localhost/pgbouncer:1.26.1
+  localhost/test-runner:dev localhost/pooler-operator:dev)
+
+# inside CMD...: where the cluster can be reached.
+inside() {
+  if [[ -n $context ]]; then "$@"; else "$root_dir/x" cluster run -- "$@"; fi
+}
+helm_() { inside helm ${context:+--kube-context "$context"} "$@"; }
+
+build_load_tool() {
+  need_apt "${build_packages[@]}"
+  cd "$root_dir"
+  [[ -f build/dev/build.ninja ]] || cmake --preset dev
+  cmake --build --preset dev --target pooler-load
+}
+
+# The nodes of somebody's own cluster get the images by the tool that made the cluster.
+load_images_elsewhere() {
+  local image archive
+  for image in "${images[@]}"; do
+    archive=$(mktemp -d)/image.tar
+    "$root_dir/scripts/images.sh" buildah push --quiet "$image" "docker-archive:$archive:$image"
+    case $context in
+    kind-*) kind load image-archive "$archive" --name "${context#kind-}" ;;
+    minikube*) minikube image load "$archive" -p "$context" ;;
+    *) echo "not loaded (neither kind nor minikube): $image" ;;
+    esac
+    rm -rf "$(dirname "$archive")"
+  done
+}
+
+install_operator() {
+  # The tag stays the same from build to build, so the image's id is what makes the pod a new one.
+  helm_ upgrade --install "$release" "$root_dir/charts/pooler-operator" --namespace "$namespace" \
+    --create-namespace --wait --timeout 3m \
+    --set image.repository=localhost/pooler-operator,image.tag=dev \
+    --set pgbouncerImage.repository=localhost/pgbouncer \
+    --set-string "podAnnotations.image-id=$("$root_dir/scripts/images.sh" id localhost/pooler-operator:dev)"
+}
+
+run_pytest() {
+  inside env POOLER_CONTEXT="$context" POOLER_OPERATOR_NAMESPACE="$namespace" \
+    POOLER_OPERATOR_RELEASE="$release" POOLER_CHART="$root_dir/charts/pooler-operator" \
+    POOLER_EXAMPLE="$root_dir/build/e2e/nextjs.tar" POOLER_ARTEFACTS="$root_dir/build/e2e/failures" \
+    PYTHONDONTWRITEBYTECODE=1 \
+    /usr/bin/python3 -m pytest -c "$here/pytest.ini" --rootdir "$here" -p no:cacheprovider \
+    "${arguments[@]}" "$@" "$here"
+}
+
+# pytest's 5 says that -k left none of these: no failure if the other half had some.
+half() {
+  local status=0
+  run_pytest "$@" || status=$?
+  ((status == 5)) && return
+  ran=$((ran + 1))
+  ((status == 0)) || failed=1
+}
+
+main() {
+  need_apt "${test_packages[@]}" python3-pytest-xdist
+  mkdir -p "$root_dir/build/e2e"
+  step "Building the load tool" build_load_tool
+  step "Building the Next.js example" "$here/build-example.sh" "$root_dir/build/e2e/nextjs.tar"
+  "$root_dir/scripts/images.sh" postgres pgbouncer runner operator
+  if [[ -z $context ]]; then
+    "$root_dir/x" cluster up
+    "$root_dir/scripts/images.sh" postgres pgbouncer runner operator
+  else
+    step "Loading the images into $context" load_images_elsewhere
+  fi
+  step "Installing the operator by its chart" install_operator
+  rm -rf "$root_dir/build/e2e/failures"
+  local ran=0 failed=0
+  half -m "not operator" -n "${POOLER_E2E_WORKERS:-4}" --dist worksteal
+  half -m operator
+  ((ran)) || die "no test ran" "-k EXPR names none: tests/e2e/run.sh --collect-only -q lists them."
+  ((failed == 0)) || die "e2e: tests failed" \
+    "What the cluster looked like then: $(realpath --relative-to="$PWD" "$root_dir/build/e2e/failures")"
+}
+
+main

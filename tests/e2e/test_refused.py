@@ -1,0 +1,103 @@
+"""What the API server itself refuses: with the field, and words that say what to do."""
+
+import pytest
+
+from harness.cluster import ApiError
+from harness.pooler import manifest, merged
+
+
+def refused(cluster, namespace, name="orders", changes=None):
+    """The answer to a PoolerConfig with these changes; fails if it is accepted."""
+    body = merged(manifest(namespace, name, "orders-db"), changes or {})
+    with pytest.raises(ApiError) as caught:
+        cluster.create(body, dry_run=True)
+    return caught.value
+
+
+def fields(error):
+    return [cause.get("field") for cause in error.causes]
+
+
+@pytest.mark.parametrize("changes, status, field, words", [
+    ({"spec": {"replica": 3}}, 400, "spec.replica", "unknown field"),
+    ({"spec": {"scaling": {"maxReplica": 3}}}, 400, "spec.scaling.maxReplica", "unknown field"),
+    ({"spec": {"replicas": "three"}}, 422, "spec.replicas", "must be of type integer"),
+    ({"spec": {"poolMode": "transactional"}}, 422, "spec.poolMode",
+     '"transaction", "session", "statement"'),
+    ({"spec": {"replicas": 4}}, 422, "spec.replicas", "must not be above spec.scaling.maxReplicas"),
+    ({"spec": {"replicas": None}}, 422, "spec.replicas", "say how many pooler pods should run"),
+    ({"spec": {"replicas": -1}}, 422, "spec.replicas", "greater than or equal to 0"),
+    ({"spec": {"budget": {"serverConnections": 0}}}, 422, "spec.budget.serverConnections",
+     "greater than or equal to 1"),
+    ({"spec": {"database": {"port": 65536}}}, 422, "spec.database.port", "less than or equal to 65535"),
+    ({"spec": {"database": {"host": "db:5432/app"}}}, 422, "spec.database.host", "host name"),
+    ({"spec": {"database": {"name": "a\nb"}}}, 422, "spec.database.name", "control characters"),
+    ({"spec": {"engine": "Odyssey"}}, 422, "spec.engine", '"PgBouncer"'),
+    ({"spec": {"scaling": {"mode": "Auto"}}}, 422, "spec.scaling.mode", '"Manual"'),
+    ({"spec": {"connectionSecret": {"name": "orders-db"}}}, 422, "spec.connectionSecret",
+     "must not be the database's own Secret"),
+    ({"spec": {"connectionSecret": {"name": "orders-pooler-config"}}}, 422,
+     "spec.connectionSecret.name", "choose another one"),
+], ids=lambda value: value if isinstance(value, str) and value.startswith("spec") else "")
+def test_field(cluster, namespace, changes, status, field, words):
+    error = refused(cluster, namespace, changes=changes)
+    assert error.status == status, error.text
+    assert words in error.text
+    # An unknown field is named in the text alone: that check comes before the schema's.
+    assert field in error.text if status == 400 else field in fields(error)
+
+
+@pytest.mark.parametrize("name, words", [
+    ("a" * 46, "at most 45 characters"),
+    ("1orders", "a letter first"),
+    ("orders.v2", "DNS label"),
+], ids=["46 characters", "digit first", "dot"])
+def test_name(cluster, namespace, name, words):
+    error = refused(cluster, namespace, name=name)
+    assert error.status == 422, error.text
+    assert words in error.text and "metadata.name" in fields(error)
+
+
+@pytest.mark.parametrize("changes, field", [
+    ({"connectionSecret": {"name": "other"}}, "spec.connectionSecret"),
+    ({"connectionSecret": None}, "spec.connectionSecret"),
+], ids=["changed", "removed"])
+def test_immutable_secret_name(cluster, namespace, changes, field):
+    cluster.create(manifest(namespace, "orders", "none", connectionSecret={"name": "urls"}))
+    with pytest.raises(ApiError) as caught:
+        cluster.patch("PoolerConfig", namespace, "orders", {"spec": changes})
+    assert caught.value.status == 422
+    assert field in fields(caught.value) and "can't be changed" in caught.value.text
+
+
+def test_immutable_secret_name_added(cluster, namespace):
+    cluster.create(manifest(namespace, "orders", "none"))
+    with pytest.raises(ApiError) as caught:
+        cluster.patch("PoolerConfig", namespace, "orders",
+                      {"spec": {"connectionSecret": {"name": "urls"}}})
+    assert "spec.connectionSecret" in fields(caught.value)
+
+
+def test_scale_above_the_maximum(cluster, namespace):
+    """Also through the scale subresource, as an autoscaler would do it."""
+    cluster.create(manifest(namespace, "orders", "none"))
+    done = cluster.kubectl("scale", "-n", namespace, "plc/orders", "--replicas=4", check=False)
+    assert done.returncode != 0 and "must not be above spec.scaling.maxReplicas" in done.stderr
+
+
+def test_kubectl_says_the_field(cluster, namespace):
+    """What a person sees who applies a file."""
+    import json
+    body = merged(manifest(namespace, "orders", "orders-db"), {"spec": {"replicas": 11}})
+    done = cluster.kubectl("apply", "-f", "-", stdin=json.dumps(body), check=False)
+    assert done.returncode != 0
+    assert "spec.replicas" in done.stderr and "maxReplicas" in done.stderr
+
+
+def test_explain_reads_well(cluster):
+    """Every field of the spec has words of its own."""
+    text = cluster.kubectl("explain", "poolerconfig.spec", "--recursive=false").stdout
+    for field in ("database", "replicas", "budget", "scaling", "connectionSecret", "drain",
+                  "pgbouncer", "poolMode", "engine"):
+        assert f"  {field}\t" in text
+    assert "<no description>" not in text
