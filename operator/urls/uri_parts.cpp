@@ -112,7 +112,7 @@ class Parser {
   }
 
   void take_parameters() {
-    do {
+    while (!rest_.empty()) {
       std::string_view pair = take_until(rest_, "&");
       const std::string_view name = take_until(pair, "=");
       if (!take(pair, '=')) return fail("a parameter after ? lacks its =");
@@ -120,7 +120,8 @@ class Parser {
         return fail("a parameter after ? has more than one =: in a value it is %3D");
       }
       store_parameter(name, pair);
-    } while (take(rest_, '&'));
+      take(rest_, '&');
+    }
   }
 
   void store_parameter(std::string_view encoded_name, std::string_view encoded_value) {
