@@ -22,7 +22,10 @@ class Live {
   // caller's ("namespace/name").
   using OnChange = std::function<void(const std::string& key)>;
 
+  // `clock` outlives it.
   Live(const Clock& clock, OnChange on_change);
+  // With sessions of another kind than libpq's; `sessions` outlives it.
+  Live(const Clock& clock, OnChange on_change, pg::SessionFactory& sessions);
   ~Live();  // stops and joins within a second
 
   void start();

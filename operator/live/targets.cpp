@@ -1,0 +1,74 @@
+#include "live/targets.h"
+
+#include <array>
+#include <string_view>
+
+#include "engine/pgbouncer/console.h"
+
+namespace pooler::live {
+namespace {
+
+constexpr std::array<std::string_view, 8> kPassedOn = {
+    "sslmode",         "sslrootcert", "sslsni", "ssl_min_protocol_version",
+    "channel_binding", "options",     "sslcrl", "target_session_attrs",
+};
+
+pg::Params common_params() {
+  return {
+      {"application_name", "pooler-operator"},
+      {"client_encoding", "UTF8"},
+      {"gssencmode", "disable"},
+  };
+}
+
+pg::Params params_of(const urls::Connection& connection) {
+  pg::Params params = common_params();
+  for (const std::string_view name : kPassedOn) {
+    std::string value = connection.parameter(name);
+    if (!value.empty()) params.emplace(name, std::move(value));
+  }
+  params["user"] = connection.user;
+  params["password"] = connection.password;
+  params["dbname"] = connection.database;
+  const auto mode = params.find("sslmode");
+  const bool verified = mode != params.end() && mode->second.starts_with("verify-");
+  const auto roots = params.find("sslrootcert");
+  // "system" is a word of newer libpq only.
+  const bool system = roots == params.end() || roots->second == "system";
+  if (verified && system) params["sslrootcert"] = kSystemRoots;
+  return params;
+}
+
+}  // namespace
+
+pg::Target database_target(const urls::Connection& connection) {
+  pg::Target target;
+  for (const urls::HostPort& host : connection.hosts) {
+    target.endpoints.push_back({host.host, "", host.port});
+  }
+  target.params = params_of(connection);
+  target.timeout = std::chrono::seconds(5);
+  return target;
+}
+
+pg::Target console_target(const PodTarget& pod, const ConsoleLogin& login) {
+  pg::Target target;
+  target.endpoints = {{pod.name, pod.address, pod.port}};
+  target.params = common_params();
+  target.params["user"] = login.user;
+  target.params["password"] = login.password;
+  target.params["dbname"] = engine::pgbouncer::kConsoleDatabase;
+  target.timeout = std::chrono::seconds(3);
+  return target;
+}
+
+pg::Target verification_target(const VerificationTarget& verification) {
+  pg::Target target;
+  const urls::HostPort& service = verification.connection.hosts.front();
+  target.endpoints = {{service.host, verification.address, service.port}};
+  target.params = params_of(verification.connection);
+  target.timeout = std::chrono::seconds(5);
+  return target;
+}
+
+}  // namespace pooler::live

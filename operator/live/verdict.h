@@ -1,0 +1,23 @@
+// Why something could not be asked, in the words of a condition: a reason, and what is wrong and
+// how to mend it. Pure.
+#pragma once
+
+#include <string>
+
+#include "live/state.h"
+#include "pg/session.h"
+
+namespace pooler::live {
+
+struct Verdict {
+  std::string reason;   // api::reason
+  std::string message;  // with host and port; the server's own words where it said some
+};
+
+[[nodiscard]] Verdict database_verdict(const pg::Error& error, const urls::Connection& connection);
+[[nodiscard]] Verdict verification_verdict(const pg::Error& error);
+[[nodiscard]] std::string console_message(const pg::Error& error);
+// The console answered and does not take our password.
+[[nodiscard]] bool is_console_login_refused(const pg::Error& error);
+
+}  // namespace pooler::live

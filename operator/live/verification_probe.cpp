@@ -1,0 +1,61 @@
+#include "live/verification_probe.h"
+
+#include <utility>
+
+#include "live/targets.h"
+#include "live/verdict.h"
+
+namespace pooler::live {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr Duration kAnswerTimeout = seconds(5);
+constexpr Duration kAgainEvery = seconds(1);
+
+bool is_one(const pg::Rows& rows) {
+  return rows.cells.size() == 1 && rows.cells[0].size() == 1 && rows.cells[0][0] == "1";
+}
+
+}  // namespace
+
+VerificationProbe::VerificationProbe(pg::SessionFactory& sessions, const VerificationTarget& target,
+                                     MonotonicTime now)
+    : Probe(sessions, verification_target(target), kAnswerTimeout,
+            Backoff{milliseconds(300), seconds(2)}, now) {
+  state_.token = target.token;
+}
+
+std::optional<std::string> VerificationProbe::question(MonotonicTime now) {
+  if (now < ask_at_) return std::nullopt;
+  ask_at_ = now + kAgainEvery;
+  return "SELECT 1";
+}
+
+void VerificationProbe::answered(const Answer& answer, const pg::Session& session, MonotonicTime) {
+  if (answer.ok() && is_one(answer.value())) {
+    state_.outcome = Outcome::kOk;
+    state_.reason.clear();
+    state_.message.clear();
+    return finish();
+  }
+  pg::Error error;
+  error.phase = pg::Error::Phase::kSession;
+  error.where = session.peer();
+  fail(answer.ok() ? error : answer.error());
+}
+
+void VerificationProbe::failed(const pg::Error& error, bool, MonotonicTime now) {
+  ask_at_ = now;
+  fail(error);
+}
+
+void VerificationProbe::fail(const pg::Error& error) {
+  Verdict verdict = verification_verdict(error);
+  state_.outcome = Outcome::kFailed;
+  state_.reason = std::move(verdict.reason);
+  state_.message = std::move(verdict.message);
+}
+
+}  // namespace pooler::live

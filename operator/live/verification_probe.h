@@ -1,0 +1,30 @@
+// One query through the pooler with the published credentials, tried until it succeeds once. After
+// that nothing is connected any more.
+#pragma once
+
+#include "live/probe.h"
+#include "live/state.h"
+
+namespace pooler::live {
+
+class VerificationProbe final : public Probe {
+ public:
+  VerificationProbe(pg::SessionFactory& sessions, const VerificationTarget& target,
+                    MonotonicTime now);
+
+  [[nodiscard]] const VerificationState& state() const { return state_; }
+
+ protected:
+  std::optional<std::string> question(MonotonicTime now) override;
+  [[nodiscard]] MonotonicTime next_question() const override { return ask_at_; }
+  void answered(const Answer& answer, const pg::Session& session, MonotonicTime now) override;
+  void failed(const pg::Error& error, bool had_answered, MonotonicTime now) override;
+
+ private:
+  void fail(const pg::Error& error);
+
+  VerificationState state_;
+  MonotonicTime ask_at_;
+};
+
+}  // namespace pooler::live

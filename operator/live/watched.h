@@ -1,0 +1,49 @@
+// All probes of one PoolerConfig, and what they know together. Not thread-safe: it belongs to the
+// live thread; time and sessions come from outside, so tests own both.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "live/database_probe.h"
+#include "live/pod_probe.h"
+#include "live/state.h"
+#include "live/verification_probe.h"
+
+namespace pooler::live {
+
+class Watched {
+ public:
+  // `sessions` outlives it.
+  explicit Watched(pg::SessionFactory& sessions) : sessions_(sessions) {}
+
+  // Probes of what did not change go on undisturbed; the others are dropped, with their sessions,
+  // before new ones begin.
+  void set_target(LiveTarget target, MonotonicTime now);
+  void hurry(MonotonicTime now);
+
+  // Valid until the next set_target().
+  [[nodiscard]] std::vector<Probe*> probes() const;
+  [[nodiscard]] LiveState state() const;
+
+ private:
+  void set_database(const std::optional<DatabaseTarget>& target, MonotonicTime now);
+  void set_pods(const LiveTarget& target, MonotonicTime now);
+  void set_verification(const std::optional<VerificationTarget>& target, MonotonicTime now);
+
+  struct Pod {
+    PodTarget target;
+    ConsoleLogin login;
+    std::unique_ptr<PodProbe> probe;  // nullptr while it has no address
+  };
+
+  pg::SessionFactory& sessions_;
+  std::unique_ptr<DatabaseProbe> database_;
+  MonotonicTime database_free_at_;   // no login before: an earlier one may still count
+  std::map<std::string, Pod> pods_;  // by uid
+  std::unique_ptr<VerificationProbe> verification_;
+};
+
+}  // namespace pooler::live

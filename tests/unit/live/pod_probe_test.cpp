@@ -1,0 +1,138 @@
+#include "live/pod_probe.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "unit/live/world.h"
+
+namespace pooler::live::testing {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+using ::testing::HasSubstr;
+
+class PodProbeTest : public ::testing::Test {
+ protected:
+  PodProbeTest() { be_console(script(), "rev1"); }
+  Script& script() { return world_.server.script(); }
+  void run(Duration by) { world_.run(probe_, by); }
+  [[nodiscard]] int asked(std::string_view text) {
+    const auto queries = script().queries();
+    return static_cast<int>(std::count(queries.begin(), queries.end(), text));
+  }
+
+  World world_;
+  PodProbe probe_{
+      world_.server, pod("u1", "10.244.0.9"), {"pooler_operator", "s3cret"}, world_.now()};
+};
+
+TEST_F(PodProbeTest, ReadsMarkerAndVersion) {
+  EXPECT_EQ(probe_.state().outcome, Outcome::kUnknown);
+  run(milliseconds(1));
+  EXPECT_EQ(probe_.state().outcome, Outcome::kOk);
+  EXPECT_EQ(probe_.state().revision, "rev1");
+  EXPECT_EQ(probe_.state().version, "1.26.1");
+  EXPECT_EQ(script().startup()["database"], "pgbouncer");
+}
+
+TEST_F(PodProbeTest, OneSessionForAnHour) {
+  run(minutes(60));
+  EXPECT_EQ(script().connects(), 1);
+  EXPECT_EQ(asked("SHOW VERSION"), 1);
+  EXPECT_NEAR(asked("SHOW CONFIG"), 360, 2);
+}
+
+TEST_F(PodProbeTest, AsksMoreOftenWhileTheMarkerIsUnknown) {
+  script().on_query("SHOW CONFIG", config_rows(""));
+  run(seconds(9));
+  EXPECT_EQ(asked("SHOW CONFIG"), 5);
+  EXPECT_EQ(probe_.state().outcome, Outcome::kOk);
+  EXPECT_EQ(probe_.state().revision, "");
+  be_console(script(), "rev1");
+  run(seconds(2));
+  EXPECT_EQ(probe_.state().revision, "rev1");
+}
+
+TEST_F(PodProbeTest, HurryAsksAtOnce) {
+  run(seconds(1));
+  be_console(script(), "rev2");
+  probe_.hurry(world_.now());
+  run(milliseconds(1));
+  EXPECT_EQ(probe_.state().revision, "rev2");
+  EXPECT_EQ(script().connects(), 1);
+}
+
+TEST_F(PodProbeTest, HurryConnectsAtOnce) {
+  script().refuse_connections(true);
+  run(seconds(30));
+  script().refuse_connections(false);
+  probe_.hurry(world_.now());
+  run(milliseconds(1));
+  EXPECT_EQ(probe_.state().outcome, Outcome::kOk);
+}
+
+TEST_F(PodProbeTest, OneFailureIsNoNews) {
+  script().refuse_connections(true);
+  run(milliseconds(100));
+  EXPECT_EQ(probe_.state().outcome, Outcome::kUnknown);
+  run(milliseconds(200));
+  EXPECT_EQ(probe_.state().outcome, Outcome::kFailed);
+  EXPECT_THAT(probe_.state().message, HasSubstr("orders-pooler-u1:6432 (10.244.0.9)"));
+  EXPECT_FALSE(probe_.state().login_refused);
+}
+
+TEST_F(PodProbeTest, SilenceIsNewsAfterThreeSeconds) {
+  script().ignore_logins(true);
+  run(milliseconds(2900));
+  EXPECT_EQ(probe_.state().outcome, Outcome::kUnknown);
+  run(milliseconds(200));
+  EXPECT_EQ(probe_.state().outcome, Outcome::kFailed);
+}
+
+TEST_F(PodProbeTest, FollowsARestartedContainer) {
+  run(seconds(1));
+  be_console(script(), "rev2");
+  script().drop_sessions({"57P01", "pooler is shutting down"});
+  run(seconds(1));
+  EXPECT_EQ(probe_.state().outcome, Outcome::kOk);
+  EXPECT_EQ(probe_.state().revision, "rev2");
+  EXPECT_EQ(script().connects(), 2);
+}
+
+TEST_F(PodProbeTest, KeepsWhatItKnewWhileUnreachable) {
+  run(seconds(1));
+  script().refuse_connections(true);
+  script().drop_sessions({"57P01", "pooler is shutting down"});
+  run(seconds(10));
+  EXPECT_EQ(probe_.state().outcome, Outcome::kFailed);
+  EXPECT_EQ(probe_.state().revision, "rev1");
+  script().refuse_connections(false);
+  run(seconds(5));
+  EXPECT_EQ(probe_.state().outcome, Outcome::kOk);
+  EXPECT_EQ(probe_.state().message, "");
+}
+
+TEST_F(PodProbeTest, ALoginThatIsRefused) {
+  script().refuse_logins(Refusal{"28P01", "SASL authentication failed"});
+  run(seconds(1));
+  EXPECT_EQ(probe_.state().outcome, Outcome::kFailed);
+  EXPECT_TRUE(probe_.state().login_refused);
+  script().refuse_logins(std::nullopt);
+  run(seconds(5));
+  EXPECT_EQ(probe_.state().outcome, Outcome::kOk);
+  EXPECT_FALSE(probe_.state().login_refused);
+}
+
+TEST_F(PodProbeTest, NeverAStorm) {
+  script().refuse_connections(true);
+  run(minutes(10));
+  script().refuse_connections(false);
+  script().refuse_logins(Refusal{"28P01", "SASL authentication failed"});
+  run(minutes(10));
+  EXPECT_LE(script().connects(), 125);
+}
+
+}  // namespace
+}  // namespace pooler::live::testing
