@@ -32,7 +32,8 @@ COPY . .
 RUN --mount=type=cache,target=/ccache \
     CCACHE_DIR=/ccache cmake --preset release \
     && CCACHE_DIR=/ccache cmake --build --preset release \
-    && install -D -s build/release/bin/pooler-operator /out/pooler-operator
+    && install -D -s build/release/bin/pooler-operator /out/pooler-operator \
+    && rm -rf build
 
 FROM docker.io/library/debian:trixie-slim AS operator
 ARG VERSION=dev

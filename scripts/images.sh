@@ -24,6 +24,9 @@ store() {
     --storage-driver "$(storage_driver)" "$@"
 }
 
+# A compiler in an image build leaves the machine usable.
+nice_store() { (renice -n 10 $BASHPID >/dev/null; store "$@"); }
+
 # Overlay is ten times as fast as vfs, but not possible in every place, so it is tried once.
 storage_driver() {
   local file=$images_dir/driver probe=$images_dir/probe
@@ -53,9 +56,19 @@ make_image() {
   inputs=$(sha256sum <<<"$2" | cut -d' ' -f1)
   stamp=$(stamp_of "$image")
   shift 3
-  [[ $(sed -n 1p "$stamp" 2>/dev/null) == "$inputs" ]] && return
+  up_to_date "$stamp" "$inputs" && return
+  # One lock for each image: who wants a small one does not wait for a compiler.
+  exclusively "$stamp.lock" make_stamped_image "$image" "$inputs" "$stamp" "$title" "$@"
+}
+
+up_to_date() { [[ $(sed -n 1p "$1" 2>/dev/null) == "$2" ]]; }
+
+make_stamped_image() {
+  local image=$1 inputs=$2 stamp=$3 title=$4
+  shift 4
+  # Somebody else may have made it while we waited.
+  up_to_date "$stamp" "$inputs" && return
   step "$title" "$@" || return
-  mkdir -p "$stamps"
   printf '%s\n%s\n' "$inputs" "$(store images -q --no-trunc "$image")" >"$stamp.new"
   mv "$stamp.new" "$stamp"
 }
@@ -65,7 +78,7 @@ bud() {
   local apt
   apt=$(write_build_apt "$1")
   shift
-  BUILDAH_ISOLATION=chroot store bud --pull-never --layers \
+  BUILDAH_ISOLATION=chroot nice_store bud --pull-never --layers \
     --signature-policy "$images_dir/policy.json" \
     --volume "$apt/sources.list.d:/etc/apt/sources.list.d:ro" \
     --volume "$apt/machine.conf:/etc/apt/apt.conf.d/00-machine:ro" \
@@ -211,9 +224,14 @@ image_operator() {
 
 # --- commands -------------------------------------------------------------------------------
 
-# What a build that was killed left: its working containers.
+# What a build that was killed left: its working containers. Only while nobody else builds, which
+# the lock tells: each build holds a share of it.
 heal() {
-  [[ -z $(store containers -q 2>/dev/null) ]] || store rm --all >/dev/null
+  exec 8>"$images_dir/lock"
+  if flock -n 8 && [[ -n $(store containers -q 2>/dev/null) ]]; then
+    store rm --all >/dev/null
+  fi
+  flock -s 8
 }
 
 make_images() {
@@ -269,17 +287,17 @@ main() {
     POOLER_CLUSTER="$netns" RUNNER_PROGRAMS="${RUNNER_PROGRAMS:-}" "$0" "$@"
   PATH=$PATH:/usr/sbin:/sbin
   need_commands "${cluster_commands[@]}"
-  mkdir -p "$images_dir"
+  mkdir -p "$stamps"
   echo '{"default": [{"type": "insecureAcceptAnything"}]}' >"$images_dir/policy.json"
   case ${1:-} in
   buildah) shift && store "$@" ;;
   driver) storage_driver ;;
   id) image_id "${2:?which image?}" ;;
-  root) exclusively "$images_dir/lock" image_root "${2:?which image?}" ;;
-  '') exclusively "$images_dir/lock" make_images pause postgres pgbouncer runner ;;
+  root) heal && exclusively "$images_dir/roots.lock" image_root "${2:?which image?}" ;;
+  '') make_images pause postgres pgbouncer runner ;;
   *)
     for name in "$@"; do images_of "$name" >/dev/null; done
-    exclusively "$images_dir/lock" make_images "$@"
+    make_images "$@"
     load_into_cluster "$@"
     ;;
   esac

@@ -23,4 +23,5 @@ test_packages=(python3 python3-pytest python3-yaml python3-psycopg openssl)
 cluster_commands=(
   containerd=containerd runc=runc buildah=buildah debootstrap=debootstrap gcc=gcc openssl=openssl
   ip=iproute2 iptables=iptables conntrack=conntrack nsenter=util-linux flock=util-linux curl=curl
+  pgrep=procps
 )

@@ -22,7 +22,7 @@ api_service_ip=10.96.0.1
 containerd_socket=$run_dir/containerd.sock
 kubeconfig=$run_dir/admin.kubeconfig
 
-# exclusively NAME CMD...: one at a time on this machine, whoever comes second waits. The lock is
+# exclusively LOCK-FILE CMD...: one at a time on this machine, whoever comes second waits. The lock is
 # not handed down (9>&-), or else a daemon started under it would keep it.
 exclusively() {
   local lock=$1
@@ -30,7 +30,7 @@ exclusively() {
   mkdir -p "$(dirname "$lock")"
   exec 9>"$lock"
   if ! flock -n 9; then
-    say "Waiting for another command that uses $(dirname "$lock")"
+    say "Waiting for another command (lock $lock)"
     flock 9
   fi
   "$@"

@@ -7,18 +7,19 @@
 inside() { nsenter --net="/run/netns/$netns" -- "$@"; }
 
 # started PID: when it started, in ticks since boot; tells a process from a later one with its pid.
+# Nothing for one that has ended and only waits for its parent to notice.
 started() {
   local stat
   stat=$(cat "/proc/$1/stat" 2>/dev/null) || return
   # The name in parentheses may hold anything; what follows the last one may not.
-  awk '{ print $20 }' <<<"${stat##*) }"
+  awk '$1 != "Z" { print $20 }' <<<"${stat##*) }"
 }
 
 # pid_of NAME: its pid if it lives.
 pid_of() {
   local pid start
   read -r pid start 2>/dev/null <"$run_dir/$1.pid" || return
-  [[ $(started "$pid") == "$start" ]] && echo "$pid"
+  [[ -n $start && $(started "$pid") == "$start" ]] && echo "$pid"
 }
 
 # run_daemon NAME CMD...: starts CMD unless NAME lives already. Its output goes to logs/NAME.log.
@@ -62,22 +63,13 @@ wait_until() {
 
 # processes_in_networks FILE...: pids of all processes in one of these network namespaces.
 processes_in_networks() {
-  local file inodes=" " pid link
+  local file tests=(-false)
   for file in "$@"; do
-    [[ -e $file ]] && inodes+="net:[$(stat -Lc %i "$file")] "
+    [[ ! -e $file ]] || tests+=(-o -lname "net:\\[$(stat -Lc %i "$file")\\]")
   done
-  for pid in /proc/[0-9]*; do
-    link=$(readlink "$pid/ns/net" 2>/dev/null) || continue
-    [[ $inodes != *" $link "* ]] || echo "${pid#/proc/}"
-  done
+  find /proc -mindepth 3 -maxdepth 3 -path '/proc/[0-9]*/ns/net' \( "${tests[@]}" \) 2>/dev/null |
+    cut -d/ -f3
 }
 
 # shims: pids of containerd's shims of this cluster; they outlive containerd by design.
-shims() {
-  local dir
-  for dir in /proc/[0-9]*; do
-    if tr '\0' ' ' 2>/dev/null <"$dir/cmdline" | grep -q -- "containerd-shim.*-address $containerd_socket "; then
-      echo "${dir#/proc/}"
-    fi
-  done
-}
+shims() { pgrep -f -- "containerd-shim.* -address $containerd_socket( |\$)" || true; }
