@@ -95,14 +95,14 @@ def node(cluster, session_namespace):
 
 
 @pytest.fixture
-def namespace(cluster, operator, request):
+def namespace(cluster, request):
     name = new_namespace(cluster, re.sub(r"^test_", "", request.node.name))
     yield name
     cluster.delete("Namespace", None, name)
 
 
 @pytest.fixture
-def make_pooler(cluster, namespace, postgres):
+def make_pooler(cluster, operator, namespace, postgres):
     """make_pooler("orders", db=..., replicas=2, ...): a PoolerConfig with its database and
     Secret; `secret` instead gives the Secret's data as it is. Not waited for."""
     def make(name="orders", db=None, secret=None, **spec):
@@ -122,12 +122,12 @@ def pytest_runtest_makereport(item, call):
     if report.when == "teardown" or not report.failed:
         return
     arguments = item.funcargs
-    if "cluster" not in arguments or "operator" not in arguments:
+    if "cluster" not in arguments:
         return
     folder = os.path.join(ARTEFACTS, re.sub(r"[^\w.-]+", "_", item.name)[:80])
     namespaces = [arguments[name] for name in ("namespace", "shared_namespace") if name in arguments]
     try:
-        collect(folder, arguments["cluster"], arguments["operator"], namespaces,
+        collect(folder, arguments["cluster"], Operator(arguments["cluster"]), namespaces,
                 arguments.get("runner"))
         report.sections.append(("artefacts", f"collected in {os.path.relpath(folder)}"))
     except Exception as error:  # the test's own failure is what matters

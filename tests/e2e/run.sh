@@ -14,6 +14,7 @@ source "$root_dir/scripts/packages.sh"
 here=$root_dir/tests/e2e
 namespace=pooler-system
 release=pooler-operator
+shop=$root_dir/build/e2e/shop.tar
 context=
 arguments=()
 while (($#)); do
@@ -43,17 +44,23 @@ build_load_tool() {
 
 # The nodes of somebody's own cluster get the images by the tool that made the cluster.
 load_images_elsewhere() {
-  local image archive
+  local image dir
+  dir=$(mktemp -d)
   for image in "${images[@]}"; do
-    archive=$(mktemp -d)/image.tar
-    "$root_dir/scripts/images.sh" buildah push --quiet "$image" "docker-archive:$archive:$image"
-    case $context in
-    kind-*) kind load image-archive "$archive" --name "${context#kind-}" ;;
-    minikube*) minikube image load "$archive" -p "$context" ;;
-    *) echo "not loaded (neither kind nor minikube): $image" ;;
-    esac
-    rm -rf "$(dirname "$archive")"
+    "$root_dir/scripts/images.sh" buildah push --quiet "$image" "docker-archive:$dir/image.tar:$image"
+    load_archive_elsewhere "$dir/image.tar"
+    rm "$dir/image.tar"
   done
+  rmdir "$dir"
+  load_archive_elsewhere "$shop"
+}
+
+load_archive_elsewhere() {
+  case $context in
+  kind-*) kind load image-archive "$1" --name "${context#kind-}" ;;
+  minikube*) minikube image load "$1" -p "$context" ;;
+  *) echo "not loaded, since $context is neither kind's nor minikube's: $1" ;;
+  esac
 }
 
 install_operator() {
@@ -68,7 +75,7 @@ install_operator() {
 run_pytest() {
   inside env POOLER_CONTEXT="$context" POOLER_OPERATOR_NAMESPACE="$namespace" \
     POOLER_OPERATOR_RELEASE="$release" POOLER_CHART="$root_dir/charts/pooler-operator" \
-    POOLER_EXAMPLE="$root_dir/build/e2e/nextjs.tar" POOLER_ARTEFACTS="$root_dir/build/e2e/failures" \
+    POOLER_EXAMPLE_IMAGE="$("$here/build-example.sh" image)" POOLER_ARTEFACTS="$root_dir/build/e2e/failures" \
     PYTHONDONTWRITEBYTECODE=1 \
     /usr/bin/python3 -m pytest -c "$here/pytest.ini" --rootdir "$here" -p no:cacheprovider \
     "${arguments[@]}" "$@" "$here"
@@ -87,13 +94,14 @@ main() {
   need_apt "${test_packages[@]}" python3-pytest-xdist
   mkdir -p "$root_dir/build/e2e"
   step "Building the load tool" build_load_tool
-  step "Building the Next.js example" "$here/build-example.sh" "$root_dir/build/e2e/nextjs.tar"
+  [[ -n $context ]] || "$root_dir/x" cluster up
   "$root_dir/scripts/images.sh" postgres pgbouncer runner operator
-  if [[ -z $context ]]; then
-    "$root_dir/x" cluster up
-    "$root_dir/scripts/images.sh" postgres pgbouncer runner operator
-  else
+  step "Building the Next.js example" "$here/build-example.sh" "$shop"
+  if [[ -n $context ]]; then
     step "Loading the images into $context" load_images_elsewhere
+  elif ! inside kubectl get nodes -o jsonpath='{.items[*].status.images[*].names}' |
+    grep -qF "$("$here/build-example.sh" image)"; then
+    "$root_dir/x" cluster load-image "$shop"
   fi
   step "Installing the operator by its chart" install_operator
   rm -rf "$root_dir/build/e2e/failures"
