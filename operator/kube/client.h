@@ -78,8 +78,9 @@ class Client {
   ApiResult<K> apply(const Json& body, const Meta& current) {
     return decoded<K>(apply_raw(K::kType, body, current));
   }
-  // Server-side apply of the status subresource, with force. `body` needs only metadata.name,
-  // .namespace and status.
+  // Server-side apply of the status subresource, with force. `body` needs only apiVersion, kind,
+  // metadata.name, .namespace and status. The server does not compare the uid of a custom resource
+  // here: the status of a namesake can be overwritten, and is mended by its own reconcile.
   template <class K>
   ApiResult<K> apply_status(const Json& body, const Meta& current) {
     return decoded<K>(apply_status_raw(K::kType, body, current));

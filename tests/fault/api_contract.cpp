@@ -57,6 +57,21 @@ class ApiContract : public testing::Test {
             {"metadata", {{"name", name}, {"namespace", ns_}}},
             {"spec", {{"maxUnavailable", max}, {"selector", {{"matchLabels", {{"app", name}}}}}}}};
   }
+  Json thing(const std::string& name, int n) const {
+    return {{"apiVersion", kThing.api_version},
+            {"kind", kThing.kind},
+            {"metadata", {{"name", name}, {"namespace", ns_}}},
+            {"spec", {{"n", n}}},
+            {"status", {{"observedGeneration", 7}}}};
+  }
+  Json thing_status(const std::string& name, const std::vector<std::string>& conditions) const {
+    Json list = Json::array();
+    for (const auto& type : conditions) list.push_back({{"type", type}, {"status", "True"}});
+    return {{"apiVersion", kThing.api_version},
+            {"kind", kThing.kind},
+            {"metadata", {{"name", name}, {"namespace", ns_}}},
+            {"status", {{"observedGeneration", 1}, {"conditions", list}}}};
+  }
   // No scheduler takes it, so no controller changes it.
   Json pod(const std::string& name) const {
     return {{"apiVersion", "v1"},
@@ -286,6 +301,58 @@ TEST_F(ApiContract, StatusIsWrittenThroughItsSubresourceOnly) {
   EXPECT_EQ(ignored->reason, "Told");
 }
 
+TEST_F(ApiContract, StatusOfACustomResourceLeavesItsGeneration) {
+  const std::string name = unique("thing");
+  const auto made = client_.create_raw(kThing, thing(name, 1));
+  ASSERT_TRUE(made.ok()) << made.error().message;
+  EXPECT_FALSE(parse_json(*made).contains("status"));  // given, and ignored
+  const auto meta = *kube::decode_meta(*made);
+  EXPECT_EQ(meta.generation, 1);
+  const auto told =
+      client_.apply_status_raw(kThing, thing_status(name, {"Ready", "Verified"}), meta);
+  ASSERT_TRUE(told.ok()) << told.error().message;
+  EXPECT_EQ(kube::decode_meta(*told)->generation, 1);
+  EXPECT_EQ(parse_json(*told)["status"]["conditions"].size(), 2U);
+  // Conditions are a map by type: one left out goes.
+  const auto less = client_.apply_status_raw(kThing, thing_status(name, {"Ready"}), meta);
+  ASSERT_TRUE(less.ok()) << less.error().message;
+  EXPECT_EQ(parse_json(*less)["status"]["conditions"].size(), 1U);
+  const auto changed =
+      client_.merge_patch_raw(kThing, {{"spec", {{"n", 2}}}, {"status", nullptr}}, meta);
+  ASSERT_TRUE(changed.ok()) << changed.error().message;
+  EXPECT_EQ(kube::decode_meta(*changed)->generation, 2);
+  EXPECT_EQ(parse_json(*changed)["status"]["conditions"].size(), 1U);
+}
+
+TEST_F(ApiContract, StatusOfWhatIsGoneIsNotFound) {
+  kube::Meta meta;
+  meta.ns = ns_;
+  meta.name = unique("thing");
+  meta.uid = "00000000-0000-4000-8000-00000000dead";
+  EXPECT_EQ(kind_of(client_.apply_status_raw(kThing, thing_status(meta.name, {"Ready"}), meta)),
+            ErrorKind::kNotFound);
+}
+
+// The server takes metadata of a custom resource's status from the stored object, so a uid there
+// protects nothing. A built-in type's is compared.
+TEST_F(ApiContract, StatusOfANamesakeIsConflictForBuiltInTypesOnly) {
+  const std::string name = unique("thing");
+  const auto made = client_.create_raw(kThing, thing(name, 1));
+  ASSERT_TRUE(made.ok()) << made.error().message;
+  kube::Meta wrong = *kube::decode_meta(*made);
+  wrong.uid = "00000000-0000-4000-8000-00000000dead";
+  EXPECT_TRUE(client_.apply_status_raw(kThing, thing_status(name, {"Ready"}), wrong).ok());
+
+  const auto pod_made = created<Pod>(pod(unique("pod")));
+  wrong = pod_made.meta;
+  wrong.uid = "00000000-0000-4000-8000-00000000dead";
+  const Json body{{"apiVersion", "v1"},
+                  {"kind", "Pod"},
+                  {"metadata", {{"name", wrong.name}, {"namespace", ns_}}},
+                  {"status", {{"reason", "Told"}}}};
+  EXPECT_EQ(kind_of(client_.apply_status<Pod>(body, wrong)), ErrorKind::kConflict);
+}
+
 TEST_F(ApiContract, DeleteHoldsToItsPreconditions) {
   const auto made = created<Secret>(secret(unique("secret")));
   const auto key = made.meta.key();
@@ -445,8 +512,11 @@ TEST_F(ApiContract, AListIsReadInPagesOfOneVersion) {
 }
 
 TEST_F(ApiContract, AListFromTheFutureIsRefusedAsTooLarge) {
-  const auto refused =
-      call(kube::Method::kGet, Secret::kType.collection(ns_) + "?resourceVersion=999999999999");
+  kube::Request request;
+  request.path = Secret::kType.collection(ns_) + "?resourceVersion=999999999999";
+  kube::ClientOptions once = manager("pooler-operator");
+  once.max_retries = 0;  // the answer carries Retry-After
+  const auto refused = Client(transport_, once).request(request);
   ASSERT_EQ(kind_of(refused), ErrorKind::kTimeout);
   EXPECT_TRUE(refused.error().has_cause("ResourceVersionTooLarge")) << refused.error().message;
 }
@@ -465,6 +535,18 @@ TEST_F(ApiContract, MetadataAloneCanBeAskedFor) {
                 EXPECT_EQ(kube::PartialObject::decode(item)->meta.uid, made.meta.uid);
               }).ok());
   EXPECT_EQ(items, 1);
+}
+
+TEST_F(ApiContract, ItemsOfACustomResourceSayTheirKind) {
+  ASSERT_TRUE(client_.create_raw(kThing, thing(unique("thing"), 1)).ok());
+  const auto body = call(kube::Method::kGet, kThing.collection(ns_));
+  ASSERT_TRUE(body.ok()) << body.error().message;
+  int items = 0;
+  ASSERT_TRUE(kube::parse_list(*body, [&](std::string_view item) {
+                ++items;
+                EXPECT_EQ(parse_json(item)["kind"], "Thing");
+              }).ok());
+  EXPECT_GT(items, 0);
 }
 
 // ---- watches ----
@@ -535,6 +617,16 @@ TEST_F(ApiContract, AWatchTellsWhatHappenedSinceItsVersion) {
   // A deleted object comes with the version of its deletion.
   EXPECT_TRUE(kube::compare_resource_versions(sink.seen[2].version, sink.seen[1].version) ==
               std::strong_ordering::greater);
+}
+
+TEST_F(ApiContract, AWatchFromATooOldVersionIsGone) {
+  ASSERT_TRUE(client_.create_raw(kThing, thing(unique("thing"), 1)).ok());
+  api_under_test().forget_history();
+  Collector sink(1);
+  const auto end = transport_.stream(watch_request(kThing.collection(ns_), "1", ""), sink, {});
+  ASSERT_TRUE(end.ok()) << end.error().message;
+  EXPECT_EQ(end->status, 200);  // told inside the stream
+  EXPECT_EQ(sink.error, ErrorKind::kGone);
 }
 
 TEST_F(ApiContract, AWatchWithASelectorAddsWhatEntersAndDeletesWhatLeaves) {

@@ -18,6 +18,8 @@ namespace {
 
 constexpr kube::ResourceType kNamespace{"v1", "Namespace", "namespaces"};
 constexpr kube::ResourceType kConfigMap{"v1", "ConfigMap", "configmaps"};
+constexpr kube::ResourceType kDefinition{"apiextensions.k8s.io/v1", "CustomResourceDefinition",
+                                         "customresourcedefinitions"};
 constexpr kube::ResourceType kServiceAccount{"v1", "ServiceAccount", "serviceaccounts"};
 
 [[noreturn]] void give_up(const std::string& why) {
@@ -32,6 +34,7 @@ class ClusterUnderTest final : public ApiUnderTest, public testing::Environment 
         client_(*transport_, options()) {}
 
   void SetUp() override {
+    define_thing();
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     const auto id = std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
     ns_ = make_namespace("contract-" + std::to_string(id));
@@ -52,12 +55,18 @@ class ClusterUnderTest final : public ApiUnderTest, public testing::Environment 
   void TearDown() override {
     (void)client_.merge_patch_raw(kConfigMap, {{"metadata", {{"finalizers", nullptr}}}}, hold_);
     remove_namespace(ns_);
+    const auto definition = client_.get_raw(kDefinition, {"", "things.contract.example.com"});
+    if (definition) {
+      (void)client_.remove(kDefinition, {"", "things.contract.example.com"},
+                           {kube::decode_meta(*definition)->uid, ""});
+    }
     transport_.reset();
   }
 
   kube::HttpTransport& transport() override { return *transport_; }
   std::string ns() const override { return ns_; }
   std::string terminating_namespace() override { return going_; }
+  void forget_history() override {}  // the type is younger than version 1
   void settle() override { (void)kube::interruptible_sleep(std::chrono::milliseconds(100), {}); }
 
  private:
@@ -65,6 +74,45 @@ class ClusterUnderTest final : public ApiUnderTest, public testing::Environment 
     kube::ClientOptions options;
     options.field_manager = "contract";
     return options;
+  }
+  void define_thing() {
+    const Json any{{"type", "object"}, {"x-kubernetes-preserve-unknown-fields", true}};
+    const Json condition{
+        {"type", "object"},
+        {"required", {"type"}},
+        {"properties", {{"type", {{"type", "string"}}}, {"status", {{"type", "string"}}}}}};
+    const Json conditions{{"type", "array"},
+                          {"x-kubernetes-list-type", "map"},
+                          {"x-kubernetes-list-map-keys", {"type"}},
+                          {"items", condition}};
+    const Json status{
+        {"type", "object"},
+        {"properties",
+         {{"observedGeneration", {{"type", "integer"}}}, {"conditions", conditions}}}};
+    const Json schema{{"type", "object"}, {"properties", {{"spec", any}, {"status", status}}}};
+    const Json version{{"name", "v1"},
+                       {"served", true},
+                       {"storage", true},
+                       {"subresources", {{"status", Json::object()}}},
+                       {"schema", {{"openAPIV3Schema", schema}}}};
+    const std::string name = "things.contract.example.com";
+    const auto made = client_.create_raw(
+        kDefinition, {{"apiVersion", kDefinition.api_version},
+                      {"kind", kDefinition.kind},
+                      {"metadata", {{"name", name}}},
+                      {"spec",
+                       {{"group", "contract.example.com"},
+                        {"scope", "Namespaced"},
+                        {"names", {{"plural", "things"}, {"singular", "thing"}, {"kind", "Thing"}}},
+                        {"versions", Json::array({version})}}}});
+    if (!made && made.error().kind != kube::ErrorKind::kAlreadyExists)
+      give_up(made.error().message);
+    kube::Request list;
+    list.path = kThing.collection("") + "?limit=1";
+    for (int tries = 0; !client_.request(list).ok(); ++tries) {
+      if (tries == 300) give_up(name + ": not served after 30 s");
+      settle();
+    }
   }
   std::string make_namespace(const std::string& name) {
     const auto made = client_.create_raw(

@@ -221,7 +221,9 @@ Answer<Object> ObjectStore::apply(const TypeRules& type, const kube::ObjectKey& 
     return create(type, key.ns, body, write, "Apply");
   }
   const Snapshot before = found->second;
-  if (!uid.empty() && uid != before->at("metadata").at("uid")) {
+  // Not of a custom resource's status: there the server takes metadata from the stored object.
+  const bool compares_uid = !type.custom_resource || write.subresource.empty();
+  if (compares_uid && !uid.empty() && uid != before->at("metadata").at("uid")) {
     return failure(invalid(type, key.name, "metadata.uid", "Invalid value: field is immutable"));
   }
   const std::string version = text(given, "resourceVersion");

@@ -1,0 +1,296 @@
+#include "fault/operator_world.h"
+
+#include <algorithm>
+
+#include "base/json.h"
+#include "base/strings.h"
+#include "engine/pgbouncer/render.h"
+
+namespace pooler::fault {
+namespace {
+
+using reconcile::PoolerConfigObject;
+constexpr const char* kManager = "pooler-operator";
+const kube::ObjectKey kOrders{"shop", "orders"};
+
+bool is_write(const kube::Request& request) {
+  return request.method != kube::Method::kGet && request.path.find("/events") == std::string::npos;
+}
+
+Object metadata(const std::string& name) { return {{"name", name}, {"namespace", "shop"}}; }
+
+template <class K>
+void fill(kube::Store<K>& store, const FakeApiServer& server, const kube::ResourceType& type,
+          bool ours) {
+  std::vector<K> objects;
+  for (const Object& object : server.all(type)) {
+    if (ours && object.value("/metadata/labels/app.kubernetes.io~1managed-by"_json_pointer,
+                             std::string()) != kManager) {
+      continue;
+    }
+    auto decoded = K::decode(object.dump());
+    if (!decoded) throw std::runtime_error(decoded.error());
+    objects.push_back(std::move(decoded).value());
+  }
+  (void)store.replace("", std::move(objects), std::to_string(server.version()));
+}
+
+// The template as a short name that changes with it.
+std::string revision_of(const Object& set) {
+  return std::to_string(std::hash<std::string>{}(set["spec"]["template"].dump()));
+}
+
+}  // namespace
+
+Result<kube::Response, kube::TransportError> FaultyTransport::send(const kube::Request& request,
+                                                                   std::stop_token stop) {
+  using Kind = kube::TransportError::Kind;
+  if (crashed_) return failure(kube::TransportError{Kind::kCanceled, "the process is dead"});
+  if (!is_write(request) || ++writes_ != at_) return inner_.send(request, stop);
+  switch (fault_) {
+    case Fault::kNone:
+      break;
+    case Fault::kCrash:
+      (void)inner_.send(request, stop);
+      crashed_ = true;
+      return failure(kube::TransportError{Kind::kCanceled, "the process is dead"});
+    case Fault::kResponseLost:
+      (void)inner_.send(request, stop);
+      return failure(kube::TransportError{Kind::kDisconnected, "cut"});
+    case Fault::kNotApplied:
+      return failure(kube::TransportError{Kind::kTimeout, "silent"});
+    case Fault::kConflict:
+      return kube::Response{409, std::nullopt, to_status({409, "Conflict", "try again"}).dump()};
+    case Fault::kServerError:
+      return kube::Response{500, std::nullopt,
+                            to_status({500, "InternalError", "etcd is slow"}).dump()};
+  }
+  return inner_.send(request, stop);
+}
+
+// ---- the world
+
+live::DatabaseState HealthyWorld::database(const live::DatabaseTarget& target) const {
+  live::DatabaseState state;
+  state.token = target.token;
+  state.outcome = database_up ? live::Outcome::kOk : live::Outcome::kFailed;
+  if (!database_up) {
+    state.reason = "ConnectionRefused";
+    state.message = "down";
+    return state;
+  }
+  live::Server server;
+  server.identity = "10.0.0.9:5432";
+  server.max_connections = max_connections;
+  server.superuser_reserved_connections = 3;
+  state.server = server;
+  return state;
+}
+
+std::string HealthyWorld::loaded(const std::string& pod_uid) const {
+  const auto found = loaded_.find(pod_uid);
+  return found == loaded_.end() ? "" : found->second;
+}
+
+bool HealthyWorld::cluster_step(FakeApiServer& server) {
+  for (const Object& set : server.all(kube::StatefulSet::kType)) {
+    if (step_one(server, set)) return true;
+  }
+  return false;
+}
+
+bool HealthyWorld::step_one(FakeApiServer& server, const Object& set) {
+  const std::string name = set["metadata"]["name"];
+  const std::string revision = revision_of(set);
+  const kube::ObjectKey key{"shop", name};
+  if (set["status"].value("updateRevision", std::string()) != revision ||
+      set["status"].value("observedGeneration", 0) != set["metadata"].value("generation", 0)) {
+    return server.edit_status(kube::StatefulSet::kType, key, [&](Object& object) {
+      object["status"]["updateRevision"] = revision;
+      object["status"]["observedGeneration"] = object["metadata"]["generation"];
+    });
+  }
+  const int replicas = set["spec"]["replicas"];
+  for (const Object& pod : server.all(kube::Pod::kType)) {
+    const std::string pod_name = pod["metadata"]["name"];
+    const int ordinal = std::stoi(pod_name.substr(name.size() + 1));
+    const bool leaving = pod["metadata"].contains("deletionTimestamp");
+    if (leaving || ordinal >= replicas) return server.erase(kube::Pod::kType, {"shop", pod_name});
+  }
+  const auto files = server.find(kube::Secret::kType, {"shop", name + "-config"});
+  for (int i = 0; i < replicas && files; ++i) {
+    const std::string pod_name = name + "-" + std::to_string(i);
+    if (server.find(kube::Pod::kType, {"shop", pod_name})) continue;
+    const auto file = (*files)["data"].find(pod_name + ".ini");
+    if (file == (*files)["data"].end()) continue;  // the container can't start yet
+    Object pod{{"metadata", metadata(pod_name)}, {"spec", Object::object()}};
+    pod["metadata"]["labels"] = set["spec"]["template"]["metadata"]["labels"];
+    pod["metadata"]["labels"]["controller-revision-hash"] = revision;
+    pod["metadata"]["ownerReferences"] = {{{"apiVersion", "apps/v1"},
+                                           {"kind", "StatefulSet"},
+                                           {"name", name},
+                                           {"uid", set["metadata"]["uid"]},
+                                           {"controller", true}}};
+    const Object made = server.create(kube::Pod::kType, pod);
+    server.edit_status(kube::Pod::kType, {"shop", pod_name}, [&](Object& object) {
+      object["status"] = {{"phase", "Running"},
+                          {"podIP", "10.1.0." + std::to_string(i + 1)},
+                          {"conditions", {{{"type", "Ready"}, {"status", "True"}}}}};
+    });
+    loaded_[made["metadata"]["uid"]] =
+        engine::pgbouncer::revision_of_pod_file(base64_decode(file->get<std::string>()).value());
+    return true;
+  }
+  return false;
+}
+
+// ---- the operator
+
+class OperatorWorld::FakeLive final : public reconcile::LiveLoop {
+ public:
+  explicit FakeLive(const HealthyWorld& world) : world_(world) {}
+  void set_target(const std::string& key, live::LiveTarget target) override {
+    live::LiveState state;
+    if (target.database) state.database = world_.database(*target.database);
+    for (const live::PodTarget& pod : target.pods) {
+      state.pods[pod.uid] = {.outcome = live::Outcome::kOk,
+                             .message = "",
+                             .login_refused = false,
+                             .revision = world_.loaded(pod.uid),
+                             .version = "1.26.1"};
+    }
+    if (target.verification) {
+      state.verification = {target.verification->token, live::Outcome::kOk, "", ""};
+    }
+    states_[key] = state;
+  }
+  void forget(const std::string& key) override { states_.erase(key); }
+  live::LiveState state(const std::string& key) const override {
+    const auto found = states_.find(key);
+    return found == states_.end() ? live::LiveState() : found->second;
+  }
+
+ private:
+  const HealthyWorld& world_;
+  std::map<std::string, live::LiveState> states_;
+};
+
+OperatorWorld::OperatorWorld() {
+  TypeRules configs;
+  configs.api_version = api::kApiVersion;
+  configs.kind = api::kKind;
+  configs.plural = api::kPlural;
+  configs.status_subresource = true;
+  configs.generation = true;
+  configs.custom_resource = true;
+  server_.serve(configs);
+  restart_operator();
+}
+
+OperatorWorld::~OperatorWorld() = default;
+
+void OperatorWorld::restart_operator() {
+  reconciler_.reset();
+  transport_.reborn();
+  caches_ = std::make_unique<reconcile::Caches>();
+  client_ = std::make_unique<kube::Client>(
+      transport_, kube::ClientOptions{.field_manager = kManager,
+                                      .sleep = [](Duration, std::stop_token) { return true; }});
+  live_ = std::make_unique<FakeLive>(world_);
+  reconciler_ = std::make_unique<reconcile::Reconciler>(*caches_, *client_, *live_, clock_,
+                                                        reconcile::Options{"pgbouncer:test"});
+}
+
+void OperatorWorld::user_applies(int replicas, int max_replicas) {
+  server_.create(kube::Secret::kType,
+                 {{"metadata", metadata("orders-db")},
+                  {"data", {{"uri", base64_encode("postgresql://app:pw@db:5432/orders")}}}});
+  server_.create(PoolerConfigObject::kType,
+                 {{"metadata", metadata("orders")},
+                  {"spec",
+                   {{"database", {{"secretRef", {{"name", "orders-db"}}}}},
+                    {"replicas", replicas},
+                    {"scaling", {{"maxReplicas", max_replicas}}}}}});
+}
+
+void OperatorWorld::user_edits(const std::function<void(Object& spec)>& change) {
+  server_.edit(PoolerConfigObject::kType, kOrders,
+               [&change](Object& object) { change(object["spec"]); });
+}
+
+void OperatorWorld::fill_caches() {
+  fill(caches_->configs, server_, PoolerConfigObject::kType, false);
+  fill(caches_->secrets, server_, kube::Secret::kType, true);
+  fill(caches_->services, server_, kube::Service::kType, true);
+  fill(caches_->workloads, server_, kube::StatefulSet::kType, true);
+  fill(caches_->disruption_budgets, server_, kube::PodDisruptionBudget::kType, true);
+  fill(caches_->pods, server_, kube::Pod::kType, true);
+  fill(caches_->secret_names, server_, kube::Secret::kType, false);
+}
+
+// True: something was written, by the operator or by the cluster.
+bool OperatorWorld::round() {
+  const auto before = server_.version();
+  fill_caches();
+  (void)reconciler_->reconcile(kOrders);
+  if (transport_.crashed()) restart_operator();
+  const bool moved = world_.cluster_step(server_);
+  clock_.advance(std::chrono::seconds(31));
+  return moved || server_.version() != before;
+}
+
+bool OperatorWorld::settle() {
+  int quiet = 0;
+  for (int i = 0; i < 300; ++i) {
+    quiet = round() ? 0 : quiet + 1;
+    if (quiet == 4) return true;  // the live loop's answers arrive a round later
+  }
+  return false;
+}
+
+int OperatorWorld::resync() {
+  const int before = transport_.writes();
+  for (int i = 0; i < 3; ++i) round();
+  return transport_.writes() - before;
+}
+
+std::map<std::string, std::pair<int, int>> OperatorWorld::creates_and_deletes() const {
+  std::map<std::string, std::pair<int, int>> counts;
+  for (const WriteRecord& record : server_.writes()) {
+    if (record.manager != kManager) continue;
+    auto& [creates, deletes] = counts[record.plural + " " + to_string(record.key)];
+    creates += record.verb == "create" ? 1 : 0;
+    deletes += record.verb == "delete" ? 1 : 0;
+  }
+  return counts;
+}
+
+std::string OperatorWorld::end_state() const {
+  std::string text;
+  const auto add = [&text](const Object& object, const Object& part) {
+    text += object["metadata"]["name"].get<std::string>() + " " + part.dump() + "\n";
+  };
+  for (const auto& type :
+       {kube::Service::kType, kube::StatefulSet::kType, kube::PodDisruptionBudget::kType}) {
+    for (const Object& object : server_.all(type)) add(object, object["spec"]);
+  }
+  for (const Object& secret : server_.all(kube::Secret::kType)) {
+    Object shown = Object::array();
+    const std::string name = secret["metadata"]["name"];
+    // The admin Secret is random, and with it revisions: their number counts.
+    if (name == "orders-pooler")
+      shown = secret["data"];
+    else
+      shown.push_back(secret["data"].size());
+    add(secret, shown);
+  }
+  for (const Object& pod : server_.all(kube::Pod::kType)) add(pod, Object::object());
+  const auto config = server_.find(PoolerConfigObject::kType, kOrders);
+  for (const Object& condition : (*config)["status"]["conditions"]) {
+    text += condition["type"].get<std::string>() + " " + condition["status"].get<std::string>() +
+            " " + condition["reason"].get<std::string>() + "\n";
+  }
+  return text;
+}
+
+}  // namespace pooler::fault

@@ -1,0 +1,111 @@
+// A whole operator on a FakeApiServer, without threads and without time: the reconciler, caches
+// that are filled from the server before each round, a cluster that makes pods, and a live loop
+// that answers as a healthy database and healthy poolers would.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "fault/fake_api_server.h"
+#include "reconcile/reconciler.h"
+
+namespace pooler::fault {
+
+// Lets the test spoil the answer to the n-th write (1, 2, ...; status writes count).
+class FaultyTransport final : public kube::HttpTransport {
+ public:
+  enum class Fault {
+    kNone,
+    kCrash,         // carried out; the operator dies and hears nothing
+    kResponseLost,  // carried out; the operator lives and hears a cut connection
+    kNotApplied,    // not carried out; timeout
+    kConflict,      // not carried out; 409
+    kServerError,   // not carried out; 500
+  };
+  explicit FaultyTransport(kube::HttpTransport& inner) : inner_(inner) {}
+
+  void arm(Fault fault, int at_write) {
+    fault_ = fault;
+    at_ = at_write;
+  }
+  [[nodiscard]] int writes() const { return writes_; }
+  // True after a kCrash: everything that the operator had in memory is gone.
+  [[nodiscard]] bool crashed() const { return crashed_; }
+  void reborn() { crashed_ = false; }
+
+  Result<kube::Response, kube::TransportError> send(const kube::Request& request,
+                                                    std::stop_token stop) override;
+  Result<kube::StreamEnd, kube::TransportError> stream(const kube::Request& request,
+                                                       kube::LineSink& sink,
+                                                       std::stop_token stop) override {
+    return inner_.stream(request, sink, stop);
+  }
+
+ private:
+  kube::HttpTransport& inner_;
+  Fault fault_ = Fault::kNone;
+  int at_ = 0;
+  int writes_ = 0;
+  bool crashed_ = false;
+};
+
+// What every pod and the database answer. Outlives the operator: the world goes on when it dies.
+class HealthyWorld {
+ public:
+  live::DatabaseState database(const live::DatabaseTarget& target) const;
+  // The StatefulSet controller and the kubelet, one small step. True: something changed.
+  bool cluster_step(FakeApiServer& server);
+  [[nodiscard]] std::string loaded(const std::string& pod_uid) const;
+  int max_connections = 60;
+  bool database_up = true;
+
+ private:
+  bool step_one(FakeApiServer& server, const Object& set);
+  std::map<std::string, std::string> loaded_;  // by pod uid
+};
+
+class OperatorWorld {
+ public:
+  OperatorWorld();
+
+  // Applies a PoolerConfig `shop/orders` and its database Secret.
+  void user_applies(int replicas, int max_replicas);
+  void user_edits(const std::function<void(Object& spec)>& change);
+  // Rounds until nothing is written any more; starts the operator anew after each crash. False: it
+  // does not settle.
+  bool settle();
+  void restart_operator();
+  // Reconciles everything again; how many writes that made.
+  int resync();
+
+  FakeApiServer& server() { return server_; }
+  FaultyTransport& transport() { return transport_; }
+  HealthyWorld& world() { return world_; }
+
+  // Object -> how often it was created and deleted by the operator.
+  [[nodiscard]] std::map<std::string, std::pair<int, int>> creates_and_deletes() const;
+  // What must not depend on the way: kinds and names, specs without random parts, conditions.
+  [[nodiscard]] std::string end_state() const;
+
+ private:
+  class FakeLive;
+  void fill_caches();
+  bool round();
+
+  ManualClock clock_;
+  FakeApiServer server_{clock_};
+  FaultyTransport transport_{server_};
+  HealthyWorld world_;
+  std::unique_ptr<reconcile::Caches> caches_;
+  std::unique_ptr<kube::Client> client_;
+  std::unique_ptr<FakeLive> live_;
+  std::unique_ptr<reconcile::Reconciler> reconciler_;
+
+ public:
+  ~OperatorWorld();
+};
+
+}  // namespace pooler::fault

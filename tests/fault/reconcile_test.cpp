@@ -1,0 +1,131 @@
+// Every fault at every write of the operator: the end is the same, nothing is made or deleted more
+// often than without the fault, and then there is quiet.
+#include <gtest/gtest.h>
+
+#include "fault/operator_world.h"
+
+namespace pooler::fault {
+namespace {
+
+using Fault = FaultyTransport::Fault;
+using Story = std::function<void(OperatorWorld&)>;
+
+void create(OperatorWorld& world) {
+  world.user_applies(2, 3);
+  ASSERT_TRUE(world.settle());
+}
+
+void create_and_roll_out(OperatorWorld& world) {
+  create(world);
+  world.user_edits([](Object& spec) { spec["poolMode"] = "session"; });
+  ASSERT_TRUE(world.settle());
+}
+
+void one_replica_rolled_out(OperatorWorld& world) {
+  world.user_applies(1, 3);
+  ASSERT_TRUE(world.settle());
+  world.user_edits([](Object& spec) { spec["poolMode"] = "session"; });
+  ASSERT_TRUE(world.settle());
+}
+
+void scaled(OperatorWorld& world) {
+  create(world);
+  world.user_edits([](Object& spec) { spec["replicas"] = 1; });
+  ASSERT_TRUE(world.settle());
+  world.user_edits([](Object& spec) { spec["replicas"] = 3; });
+  ASSERT_TRUE(world.settle());
+}
+
+struct Case {
+  const char* name;
+  Story story;
+};
+
+class EveryFault : public testing::TestWithParam<Case> {};
+
+TEST_P(EveryFault, EndsAsWithoutIt) {
+  OperatorWorld reference;
+  GetParam().story(reference);
+  ASSERT_NE(reference.end_state().find("Ready True"), std::string::npos) << reference.end_state();
+  const int writes = reference.transport().writes();
+  ASSERT_EQ(reference.resync(), 0);
+  ASSERT_GT(writes, 8);
+
+  for (const Fault fault : {Fault::kCrash, Fault::kResponseLost, Fault::kNotApplied,
+                            Fault::kConflict, Fault::kServerError}) {
+    for (int at = 1; at <= writes; ++at) {
+      OperatorWorld world;
+      world.transport().arm(fault, at);
+      GetParam().story(world);
+      const std::string where =
+          "fault " + std::to_string(static_cast<int>(fault)) + " at write " + std::to_string(at);
+      ASSERT_EQ(world.end_state(), reference.end_state()) << where;
+      ASSERT_EQ(world.creates_and_deletes(), reference.creates_and_deletes()) << where;
+      ASSERT_EQ(world.resync(), 0) << where;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Reconcile, EveryFault,
+                         testing::Values(Case{"Create", create},
+                                         Case{"RollOut", create_and_roll_out},
+                                         Case{"RollOutOfOne", one_replica_rolled_out},
+                                         Case{"Scale", scaled}),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+TEST(OperatorRestart, WritesNothing) {
+  OperatorWorld world;
+  create(world);
+  world.restart_operator();
+  EXPECT_EQ(world.resync(), 0);
+}
+
+TEST(OperatorRestart, WritesOnlyStatusWithTheDatabaseDown) {
+  OperatorWorld world;
+  create(world);
+  const auto before = world.creates_and_deletes();
+  const auto set = world.server().find(kube::StatefulSet::kType, {"shop", "orders-pooler"});
+  world.world().database_up = false;
+  world.restart_operator();
+  ASSERT_TRUE(world.settle());
+  EXPECT_EQ(world.creates_and_deletes(), before);
+  EXPECT_EQ(world.server().find(kube::StatefulSet::kType, {"shop", "orders-pooler"}), set);
+}
+
+TEST(Foreign, AStatefulSetOfOurNameIsNeverTouched) {
+  OperatorWorld world;
+  const Object theirs = world.server().create(
+      kube::StatefulSet::kType, {{"metadata", {{"name", "orders-pooler"}, {"namespace", "shop"}}},
+                                 {"spec", {{"replicas", 0}}}});
+  world.user_applies(2, 3);
+  ASSERT_TRUE(world.settle());
+  EXPECT_NE(world.end_state().find("Stalled True NotOwned"), std::string::npos)
+      << world.end_state();
+  EXPECT_EQ(world.server().find(kube::StatefulSet::kType, {"shop", "orders-pooler"}), theirs);
+
+  world.server().erase(kube::StatefulSet::kType, {"shop", "orders-pooler"});
+  ASSERT_TRUE(world.settle());
+  EXPECT_NE(world.end_state().find("Ready True"), std::string::npos) << world.end_state();
+}
+
+TEST(Children, DeletedByHandReturn) {
+  OperatorWorld world;
+  create(world);
+  const std::string before = world.end_state();
+  const std::pair<kube::ResourceType, const char*> children[] = {
+      {kube::Service::kType, "orders-pooler"},
+      {kube::Service::kType, "orders-pooler-peers"},
+      {kube::Secret::kType, "orders-pooler"},
+      {kube::Secret::kType, "orders-pooler-config"},
+      {kube::Secret::kType, "orders-pooler-admin"},
+      {kube::StatefulSet::kType, "orders-pooler"},
+      {kube::PodDisruptionBudget::kType, "orders-pooler"}};
+  for (const auto& [type, name] : children) {
+    ASSERT_TRUE(world.server().erase(type, {"shop", name}));
+    ASSERT_TRUE(world.settle()) << name;
+    EXPECT_EQ(world.end_state(), before) << name;
+  }
+}
+
+}  // namespace
+}  // namespace pooler::fault
