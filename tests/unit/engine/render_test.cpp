@@ -1,0 +1,309 @@
+#include "engine/pgbouncer/render.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "engine/pgbouncer/workload.h"
+#include "unit/engine/rendered.h"
+
+namespace pooler::engine::pgbouncer {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+api::PoolerConfig orders(int max_replicas = 3) {
+  api::PoolerConfig config;
+  config.name = "orders";
+  config.ns = "shop";
+  config.spec.scaling.max_replicas = max_replicas;
+  return config;
+}
+
+urls::Connection database() {
+  return {
+      .hosts = {{"db.example.com", 5433}}, .database = "orders", .user = "app", .password = "pw"};
+}
+
+Admin admin() { return make_admin(std::string(kAdminRandomBytes, 'r')); }
+
+Inputs inputs(urls::Connection connection = database()) {
+  return {.database = std::move(connection), .admin = admin(), .floor = 5};
+}
+
+std::string file(const Revision& revision, const std::string& suffix) {
+  return revision.files.at("rev-" + revision.hash + suffix);
+}
+
+TEST(Render, WritesTheseFiles) {
+  const Revision revision = render(orders(), inputs());
+  EXPECT_EQ(file(revision, ".databases.ini"),
+            "[databases]\n"
+            "orders = host='db.example.com' port='5433' dbname='orders' user='app'\n"
+            "\n"
+            "[peers]\n"
+            "1 = host='orders-pooler-0.orders-pooler-peers.shop.svc' port='6432'\n"
+            "2 = host='orders-pooler-1.orders-pooler-peers.shop.svc' port='6432'\n"
+            "3 = host='orders-pooler-2.orders-pooler-peers.shop.svc' port='6432'\n"
+            "4 = host='orders-pooler-3.orders-pooler-peers.shop.svc' port='6432'\n");
+  EXPECT_EQ(file(revision, ".userlist.txt"),
+            "\"app\" \"pw\"\n\"pooler_operator\" \"" + admin().verifier + "\"\n");
+  EXPECT_EQ(file(revision, ".pgbouncer.ini"),
+            "listen_addr = *\n"
+            "listen_port = 6432\n"
+            "listen_backlog = 4096\n"
+            "unix_socket_dir =\n"
+            "auth_type = scram-sha-256\n"
+            "admin_users = pooler_operator\n"
+            "pool_mode = transaction\n"
+            "max_client_conn = 4000\n"
+            "default_pool_size = 5\n"
+            "max_db_connections = 5\n"
+            "min_pool_size = 0\n"
+            "reserve_pool_size = 0\n"
+            "server_tls_sslmode = prefer\n"
+            "server_tls_ca_file = /etc/ssl/certs/ca-certificates.crt\n"
+            "server_login_retry = 1\n"
+            "query_wait_timeout = 30\n"
+            "dns_max_ttl = 2\n"
+            "dns_nxdomain_ttl = 2\n"
+            "log_connections = 0\n"
+            "log_disconnections = 0\n"
+            "ignore_startup_parameters = extra_float_digits,options,search_path\n"
+            "max_prepared_statements = 200\n"
+            "auth_file = /etc/pgbouncer/rev-" +
+                revision.hash + ".userlist.txt\n" + "syslog_ident = " + revision.hash + "\n");
+}
+
+TEST(Render, ReadsBackForEveryHostileText) {
+  std::string ascii;
+  for (char c = 32; c < 127; ++c) ascii += c;
+  for (const std::string& text :
+       {std::string("p@:/?#%& \"'\\"), std::string("pässwörd"), std::string("\u00AD\u2163"), ascii,
+        std::string("'"), std::string("\""), std::string("\\"), std::string(" x "),
+        std::string("[databases]"), std::string("%include /etc/passwd"), std::string(";"),
+        std::string("a = b"), std::string("' host='evil"), std::string("\" \"x")}) {
+    urls::Connection connection = database();
+    connection.password = text;
+    connection.user = text.substr(0, 60);
+    connection.database = text.substr(0, 60);
+    if (!check(connection).empty()) continue;  // cut within a character
+    const Inputs in = inputs(connection);
+    EXPECT_EQ(RenderedFiles(orders(), in, render(orders(), in)).fault(), "") << text;
+  }
+  urls::Connection connection = database();
+  connection.password = std::string(kMaxPasswordBytes, '"');
+  const Inputs in = inputs(connection);
+  EXPECT_EQ(RenderedFiles(orders(), in, render(orders(), in)).fault(), "");
+}
+
+TEST(Render, FollowsTheSpec) {
+  api::PoolerConfig config = orders();
+  config.spec.pool_mode = api::PoolMode::kSession;
+  config.spec.scaling.clients_per_replica = 250;
+  urls::Connection connection = database();
+  connection.parameters = {{"sslmode", "verify-full"}};
+  const std::string settings = file(render(config, inputs(connection)), ".pgbouncer.ini");
+  EXPECT_THAT(settings, HasSubstr("\npool_mode = session\n"));
+  EXPECT_THAT(settings, HasSubstr("\nmax_client_conn = 1000\n"));
+  EXPECT_THAT(settings, HasSubstr("\nserver_tls_sslmode = verify-full\n"));
+}
+
+TEST(Render, HasAPeerForEveryOrdinalAndTheSpareOne) {
+  const Inputs in = inputs();
+  const api::PoolerConfig config = orders(1000);
+  const Revision revision = render(config, in);
+  EXPECT_EQ(RenderedFiles(config, in, revision).fault(), "");
+  EXPECT_THAT(file(revision, ".databases.ini"), HasSubstr("\n1001 = host="));
+}
+
+TEST(Render, ServerHosts) {
+  const auto entry = [](const std::vector<urls::HostPort>& hosts,
+                        std::vector<std::pair<std::string, std::string>> parameters = {}) {
+    urls::Connection connection = database();
+    connection.hosts = hosts;
+    connection.parameters = std::move(parameters);
+    const std::string text = file(render(orders(), inputs(connection)), ".databases.ini");
+    const auto begin = text.find("host=");
+    return text.substr(begin, text.find('\n', begin) - begin);
+  };
+  const std::string rest = " dbname='orders' user='app'";
+  EXPECT_EQ(entry({{"fd00::1", 1}}), "host='fd00::1' port='1'" + rest);
+  EXPECT_EQ(entry({{"a", 1}, {"fd00::1", 1}}),
+            "host='a,fd00::1' port='1'" + rest + " load_balance_hosts='disable'");
+  EXPECT_EQ(entry({{"a", 1}, {"b", 1}}, {{"load_balance_hosts", "random"}}),
+            "host='a,b' port='1'" + rest);
+}
+
+TEST(Render, HashTellsEveryDifferenceAndNothingElse) {
+  const auto hash = [](const api::PoolerConfig& config, const Inputs& in) {
+    const std::string text = render(config, in).hash;
+    EXPECT_EQ(text.size(), 16U);
+    EXPECT_EQ(text.find_first_not_of("0123456789abcdef"), std::string::npos);
+    return text;
+  };
+  const std::string before = hash(orders(), inputs());
+  EXPECT_EQ(hash(orders(), inputs()), before);
+  std::set<std::string> hashes = {before};
+  const auto changed = [&](const std::function<void(api::PoolerConfig&, Inputs&)>& change) {
+    api::PoolerConfig config = orders();
+    Inputs in = inputs();
+    change(config, in);
+    EXPECT_TRUE(hashes.insert(hash(config, in)).second);
+  };
+  changed([](auto&, Inputs& in) { in.floor = 6; });
+  changed([](auto&, Inputs& in) { in.database.password = "other"; });
+  changed([](auto&, Inputs& in) { in.database.user = "other"; });
+  changed([](auto&, Inputs& in) { in.database.database = "other"; });
+  changed([](auto&, Inputs& in) { in.database.hosts.front().port = 1; });
+  changed([](auto&, Inputs& in) { in.database.parameters = {{"sslmode", "disable"}}; });
+  changed([](auto&, Inputs& in) { in.admin = make_admin(std::string(kAdminRandomBytes, 's')); });
+  changed([](auto&, Inputs& in) { in.admin.hash_key = "other"; });
+  changed([](api::PoolerConfig& config, auto&) { config.spec.scaling.max_replicas = 4; });
+  changed(
+      [](api::PoolerConfig& config, auto&) { config.spec.pool_mode = api::PoolMode::kSession; });
+  api::PoolerConfig config = orders();
+  config.spec.replicas = 7;
+  config.spec.pgbouncer.image = "other";
+  config.spec.drain.max_transaction_seconds = 1;
+  config.resource_version = "9";
+  EXPECT_EQ(hash(config, inputs()), before);
+}
+
+TEST(ClientDatabaseName, IsTheDatabasesOwnWherePgbouncerCanHaveIt) {
+  const auto name = [](const std::string& database_name) {
+    return client_database_name({.database = database_name});
+  };
+  for (const char* own : {"orders", "a.b", "my-db", "9x", "MyDb", "_x", "-x", "app", "PgBouncer"}) {
+    EXPECT_EQ(name(own), own);
+  }
+  for (const char* odd : {"pgbouncer", "a b", "a$b", "ä", "*", "a=b", "it's", "", "[x]"}) {
+    EXPECT_EQ(name(odd), "app");
+  }
+}
+
+struct Refusal {
+  const char* what;
+  std::function<void(urls::Connection&)> change;
+  const char* field;  // empty: accepted
+};
+
+TEST(Check, RefusesWhatPgbouncerCanNotTake) {
+  const char* const password = "spec.database.secretRef.keys.password";
+  using C = urls::Connection;
+  const Refusal refusals[] = {
+      {"nothing", [](C&) {}, ""},
+      {"longest password", [](C& c) { c.password = std::string(996, 'x'); }, ""},
+      {"too long password", [](C& c) { c.password = std::string(997, 'x'); }, password},
+      {"no password", [](C& c) { c.password = ""; }, password},
+      {"line break", [](C& c) { c.password = "a\nb"; }, password},
+      {"line break at the end", [](C& c) { c.password = "a\n"; }, password},
+      {"tab", [](C& c) { c.password = "a\tb"; }, password},
+      {"NUL", [](C& c) { c.password = std::string("a\0b", 3); }, password},
+      {"no UTF-8", [](C& c) { c.password = "\xff"; }, password},
+      {"md5 hash", [](C& c) { c.password = "md5" + std::string(32, 'a'); }, password},
+      {"no md5 hash", [](C& c) { c.password = "md5" + std::string(32, 'x'); }, ""},
+      {"verifier", [](C& c) { c.password = "SCRAM-SHA-256$4096:c2FsdA==$a:b"; }, password},
+      {"admin's name", [](C& c) { c.user = "pooler_operator"; }, "spec.database.user"},
+      {"line break in user", [](C& c) { c.user = "a\r"; }, "spec.database.user"},
+      {"long user", [](C& c) { c.user = std::string(64, 'x'); }, "spec.database.user"},
+      {"no user", [](C& c) { c.user = ""; }, "spec.database.user"},
+      {"line break in name", [](C& c) { c.database = "a\n[x]"; }, "spec.database.name"},
+      {"long name", [](C& c) { c.database = std::string(64, 'x'); }, "spec.database.name"},
+      {"no hosts", [](C& c) { c.hosts.clear(); }, "spec.database.host"},
+      {"odd host", [](C& c) { c.hosts[0].host = "a'b"; }, "spec.database.host"},
+      {"odd port", [](C& c) { c.hosts[0].port = 0; }, "spec.database.host"},
+      {"several hosts",
+       [](C& c) {
+         c.hosts = {{"a", 1}, {"b", 1}};
+       },
+       ""},
+      {"several ports",
+       [](C& c) {
+         c.hosts = {{"a", 1}, {"b", 2}};
+       },
+       "spec.database.host"},
+      {"looking for the primary",
+       [](C& c) {
+         c.hosts = {{"a", 1}, {"b", 1}};
+         c.parameters = {{"target_session_attrs", "primary"}};
+       },
+       "spec.database.host"},
+      {"one host is enough for that",
+       [](C& c) {
+         c.parameters = {{"target_session_attrs", "read-write"}};
+       },
+       ""},
+      {"odd sslmode",
+       [](C& c) {
+         c.parameters = {{"sslmode", "on\n[x]"}};
+       },
+       "spec.database.secretRef.keys.uri"},
+  };
+  for (const auto& refusal : refusals) {
+    urls::Connection connection = database();
+    refusal.change(connection);
+    const auto problems = check(connection);
+    if (*refusal.field == '\0') {
+      EXPECT_THAT(problems, IsEmpty()) << refusal.what;
+      continue;
+    }
+    ASSERT_FALSE(problems.empty()) << refusal.what;
+    EXPECT_EQ(problems.front().field, refusal.field) << refusal.what;
+    EXPECT_EQ(problems.front().reason, api::reason::kSecretInvalid);
+  }
+}
+
+TEST(PodFile, IsReadBackOnlyWhereItIsOurs) {
+  const std::string hash = "0123456789abcdef";
+  const std::string text = pod_file(7, hash);
+  EXPECT_EQ(text,
+            "%include /etc/pgbouncer/rev-0123456789abcdef.databases.ini\n"
+            "[pgbouncer]\n"
+            "peer_id = 8\n"
+            "%include /etc/pgbouncer/rev-0123456789abcdef.pgbouncer.ini\n");
+  EXPECT_EQ(revision_of_pod_file(text), hash);
+  for (const std::string& other :
+       {std::string(), text + "\n", text + "x", " " + text, text.substr(0, text.size() - 2),
+        std::string("%include /etc/pgbouncer/rev-"), std::string("[pgbouncer]\n"),
+        pod_file(7, "0123456789ABCDEF"), pod_file(7, "short"),
+        text.substr(0, text.find("peer_id")) + "peer_id = x\n" + text.substr(text.rfind('%'))}) {
+    EXPECT_EQ(revision_of_pod_file(other), "") << other;
+  }
+}
+
+TEST(PodFile, Names) {
+  EXPECT_EQ(pod_name(orders(), 2), "orders-pooler-2");
+  EXPECT_EQ(pod_file_name(orders(), 2), "orders-pooler-2.ini");
+}
+
+TEST(Floor, IsReadFromTheSettings) {
+  const Revision revision = render(orders(), inputs());
+  EXPECT_EQ(floor_of(revision.files.at(settings_file_name(revision.hash))), 5);
+  for (const char* other :
+       {"", "default_pool_size = ", "default_pool_size = x", "default_pool_size = 0",
+        "default_pool_size = 99999999999", "xdefault_pool_size = 5", "max_db_connections = 5"}) {
+    EXPECT_EQ(floor_of(other), std::nullopt) << other;
+  }
+}
+
+TEST(Revisions, AreFoundAmongTheFiles) {
+  const Revision one = render(orders(), inputs());
+  Inputs changed = inputs();
+  changed.floor = 6;
+  const Revision two = render(orders(), changed);
+  auto files = one.files;
+  files.insert(two.files.begin(), two.files.end());
+  files["orders-pooler-0.ini"] = pod_file(0, one.hash);
+  files["rev-short.databases.ini"] = "";
+  files["rev-0123456789abcdef"] = "";
+  files["rev-0123456789abcdeX.x"] = "";
+  EXPECT_THAT(revisions_in(files), testing::UnorderedElementsAre(one.hash, two.hash));
+  EXPECT_THAT(revisions_in({}), IsEmpty());
+}
+
+}  // namespace
+}  // namespace pooler::engine::pgbouncer

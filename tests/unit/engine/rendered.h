@@ -1,0 +1,139 @@
+// Says what is wrong with a rendered revision, by reading its files as PgBouncer would.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/pgbouncer/render.h"
+#include "engine/pgbouncer/workload.h"
+#include "unit/engine/ini_reader.h"
+
+namespace pooler::engine::pgbouncer {
+
+class RenderedFiles {
+ public:
+  RenderedFiles(const api::PoolerConfig& config, const Inputs& inputs, const Revision& revision)
+      : config_(config), inputs_(inputs), revision_(revision) {}
+
+  // Empty: exactly the lines that are meant, no more and no fewer, with exactly the values meant.
+  std::string fault() const {
+    if (revision_.files.size() != 3) return "not three files";
+    for (const auto& check : {databases(), settings(), users(), pods()}) {
+      if (!check.empty()) return check;
+    }
+    return {};
+  }
+
+ private:
+  const std::string& file(const std::string& suffix) const {
+    return revision_.files.at("rev-" + revision_.hash + suffix);
+  }
+
+  std::string databases() const {
+    const auto lines = read_ini(file(".databases.ini"));
+    const std::size_t peers = static_cast<std::size_t>(ordinals(config_));
+    if (!lines || lines->size() != 3 + peers) return "databases: not the lines that are meant";
+    if (lines->at(0) != IniLine{"databases", "[", ""}) return "databases: no header";
+    const auto& entry = lines->at(1);
+    if (entry.section != "databases" || entry.key != client_database_name(inputs_.database)) {
+      return "databases: another key";
+    }
+    const auto options = read_options(entry.value);
+    if (!options || *options != expected_options()) return "databases: other options";
+    if (lines->at(2) != IniLine{"peers", "[", ""}) return "peers: no header";
+    for (std::size_t i = 0; i < peers; ++i) {
+      const auto& peer = lines->at(3 + i);
+      const auto where = read_options(peer.value);
+      if (peer.key != std::to_string(i + 1) || !where || where->size() != 2) return "peers";
+    }
+    return {};
+  }
+
+  std::map<std::string, std::string> expected_options() const {
+    const auto& database = inputs_.database;
+    std::string hosts;
+    for (const auto& host : database.hosts) hosts += (hosts.empty() ? "" : ",") + host.host;
+    std::map<std::string, std::string> options = {
+        {"host", hosts},
+        {"port", std::to_string(database.hosts.front().port)},
+        {"dbname", database.database},
+        {"user", database.user}};
+    if (database.hosts.size() > 1 && database.parameter("load_balance_hosts") != "random") {
+      options["load_balance_hosts"] = "disable";
+    }
+    return options;
+  }
+
+  std::string settings() const {
+    const auto lines = read_ini(file(".pgbouncer.ini"), "pgbouncer");
+    if (!lines || lines->empty()) return "settings: broken";
+    std::set<std::string> keys;
+    for (const auto& line : *lines) {
+      if (line.section != "pgbouncer" || line.key == "%include") return "settings: a section";
+      if (!keys.insert(line.key).second) return "settings: a key twice";
+    }
+    if (keys != std::set<std::string>{"admin_users",
+                                      "auth_file",
+                                      "auth_type",
+                                      "default_pool_size",
+                                      "dns_max_ttl",
+                                      "dns_nxdomain_ttl",
+                                      "ignore_startup_parameters",
+                                      "listen_addr",
+                                      "listen_backlog",
+                                      "listen_port",
+                                      "log_connections",
+                                      "log_disconnections",
+                                      "max_client_conn",
+                                      "max_db_connections",
+                                      "max_prepared_statements",
+                                      "min_pool_size",
+                                      "pool_mode",
+                                      "query_wait_timeout",
+                                      "reserve_pool_size",
+                                      "server_login_retry",
+                                      "server_tls_ca_file",
+                                      "server_tls_sslmode",
+                                      "syslog_ident",
+                                      "unix_socket_dir"}) {
+      return "settings: other keys";
+    }
+    if (lines->back() != IniLine{"pgbouncer", "syslog_ident", revision_.hash}) {
+      return "settings: the marker is not last";
+    }
+    return floor_of(file(".pgbouncer.ini")) == inputs_.floor ? "" : "settings: another floor";
+  }
+
+  std::string users() const {
+    const auto users = read_userlist(file(".userlist.txt"));
+    const std::vector<std::pair<std::string, std::string>> expected = {
+        {inputs_.database.user, inputs_.database.password},
+        {std::string(kAdminUser), inputs_.admin.verifier}};
+    return users == expected ? "" : "userlist: other users";
+  }
+
+  std::string pods() const {
+    const std::string base = std::string(kMountPath) + "/rev-" + revision_.hash;
+    for (int ordinal = 0; ordinal < ordinals(config_); ++ordinal) {
+      const auto lines = read_ini(pod_file(ordinal, revision_.hash));
+      const std::vector<IniLine> expected = {{"", "%include", base + ".databases.ini"},
+                                             {"pgbouncer", "[", ""},
+                                             {"pgbouncer", "peer_id", std::to_string(ordinal + 1)},
+                                             {"pgbouncer", "%include", base + ".pgbouncer.ini"}};
+      if (lines != expected) return "pod file";
+      if (revision_of_pod_file(pod_file(ordinal, revision_.hash)) != revision_.hash) {
+        return "pod file: its revision is not found";
+      }
+    }
+    return {};
+  }
+
+  const api::PoolerConfig& config_;
+  const Inputs& inputs_;
+  const Revision& revision_;
+};
+
+}  // namespace pooler::engine::pgbouncer

@@ -1,0 +1,218 @@
+#include "engine/pgbouncer/workload.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <set>
+
+#include "base/crypto.h"
+#include "base/json.h"
+#include "base/strings.h"
+
+namespace pooler::engine::pgbouncer {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+api::PoolerConfig orders() {
+  api::PoolerConfig config;
+  config.name = "orders";
+  config.ns = "shop";
+  config.uid = "uid-1";
+  config.spec.connection_secret_name = "orders-pooler";
+  return config;
+}
+
+Admin admin() { return make_admin(std::string(kAdminRandomBytes, 'r')); }
+
+std::vector<Json> all_objects(const api::PoolerConfig& config) {
+  return {client_service(config),
+          peers_service(config),
+          admin_secret(config, admin()),
+          config_secret(config, {{"a.ini", "x"}}),
+          stateful_set(config, "pgbouncer:test", 3),
+          pod_disruption_budget(config),
+          published_secret(config, {{"uri", "x"}}, "0f")};
+}
+
+TEST(Objects, AreOwnedLabelledAndNamed) {
+  std::set<std::string> names;
+  for (const Json& object : all_objects(orders())) {
+    const Json& metadata = object["metadata"];
+    EXPECT_TRUE(object.contains("apiVersion") && object.contains("kind"));
+    EXPECT_EQ(metadata["namespace"], "shop");
+    EXPECT_EQ(metadata["labels"][std::string(api::kNameLabel)], "orders");
+    EXPECT_EQ(metadata["labels"]["app.kubernetes.io/managed-by"], "pooler-operator");
+    EXPECT_EQ(metadata["ownerReferences"],
+              Json::parse(R"([{"apiVersion": "pooler.dev/v1alpha1", "kind": "PoolerConfig",
+                               "name": "orders", "uid": "uid-1", "controller": true,
+                               "blockOwnerDeletion": true}])"));
+    names.insert(object["kind"].get<std::string>() + " " + metadata["name"].get<std::string>());
+  }
+  EXPECT_EQ(names,
+            (std::set<std::string>{"Service orders-pooler", "Service orders-pooler-peers",
+                                   "Secret orders-pooler-admin", "Secret orders-pooler-config",
+                                   "StatefulSet orders-pooler", "PodDisruptionBudget orders-pooler",
+                                   "Secret orders-pooler"}));
+}
+
+TEST(Objects, AreTheSameBytesEachTime) {
+  const auto once = all_objects(orders());
+  const auto again = all_objects(orders());
+  for (std::size_t i = 0; i < once.size(); ++i) EXPECT_EQ(to_bytes(once[i]), to_bytes(again[i]));
+}
+
+// The API server drops what is zero or empty, so a body that has it would differ for ever.
+TEST(Objects, HoldNothingThatTheApiServerDrops) {
+  const std::function<void(const Json&, const std::string&)> walk = [&](const Json& json,
+                                                                        const std::string& path) {
+    EXPECT_FALSE(json.is_null()) << path;
+    if (json.is_structured()) {
+      EXPECT_FALSE(json.empty()) << path;
+    }
+    if (json.is_number() && path != ".spec.replicas") {
+      EXPECT_NE(json, 0) << path;
+    }
+    if (json.is_array()) {
+      for (const auto& item : json) walk(item, path + "[]");
+    } else if (json.is_object()) {
+      for (const auto& [key, value] : json.items()) walk(value, path + "." + key);
+    }
+  };
+  for (const Json& object : all_objects(orders())) walk(object, "");
+}
+
+TEST(Objects, LongestNameStaysWithinKubernetesLimits) {
+  api::PoolerConfig config = orders();
+  config.name = std::string(api::kMaxNameLength, 'a');
+  EXPECT_LE(workload_name(config).size(), 52U);
+  for (const Json& object : all_objects(config)) {
+    EXPECT_LE(object["metadata"]["name"].get<std::string>().size(), 63U);
+  }
+  EXPECT_LE(pod_name(config, api::kMaxReplicas).size(), 63U);
+}
+
+TEST(StatefulSet, LeavesRollOutsToUs) {
+  const Json spec = stateful_set(orders(), "pgbouncer:test", 3)["spec"];
+  EXPECT_EQ(spec["replicas"], 3);
+  EXPECT_EQ(spec["podManagementPolicy"], "Parallel");
+  EXPECT_EQ(spec["updateStrategy"]["type"], "OnDelete");
+  EXPECT_EQ(spec["serviceName"], "orders-pooler-peers");
+  EXPECT_EQ(spec["selector"]["matchLabels"], Json::parse(R"({"pooler.dev/poolerconfig": "orders",
+                            "app.kubernetes.io/component": "pooler"})"));
+  EXPECT_TRUE(is_subset(spec["selector"]["matchLabels"], spec["template"]["metadata"]["labels"]));
+}
+
+TEST(StatefulSet, GivesPodsTheTimeThatTheDrainNeeds) {
+  api::PoolerConfig config = orders();
+  config.spec.drain = {.endpoint_propagation_seconds = 7, .max_transaction_seconds = 90};
+  const Json pod = stateful_set(config, "i", 1)["spec"]["template"]["spec"];
+  EXPECT_EQ(pod["terminationGracePeriodSeconds"], 107);
+  EXPECT_EQ(pod["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"], 7);
+}
+
+TEST(StatefulSet, RunsPgbouncerWithAsFewRightsAsPossible) {
+  const Json pod = stateful_set(orders(), "pgbouncer:test", 1)["spec"]["template"]["spec"];
+  const Json& container = pod["containers"][0];
+  EXPECT_EQ(container["image"], "pgbouncer:test");
+  EXPECT_EQ(container["command"], Json::array({"pgbouncer"}));
+  EXPECT_EQ(container["args"], Json::array({"/etc/pgbouncer/$(POD_NAME).ini"}));
+  EXPECT_EQ(pod["automountServiceAccountToken"], false);
+  EXPECT_EQ(pod["enableServiceLinks"], false);
+  EXPECT_EQ(pod["securityContext"]["runAsNonRoot"], true);
+  EXPECT_EQ(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
+  EXPECT_EQ(container["securityContext"],
+            Json::parse(R"({"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true,
+                            "capabilities": {"drop": ["ALL"]}})"));
+  EXPECT_EQ(pod["volumes"][0]["secret"]["secretName"], "orders-pooler-config");
+  EXPECT_EQ(pod["volumes"][0]["secret"]["defaultMode"], 0440);
+  EXPECT_FALSE(container["volumeMounts"][0].contains("subPath"));
+}
+
+TEST(StatefulSet, HoldsNoSecret) {
+  EXPECT_THAT(to_bytes(stateful_set(orders(), "i", 1)), Not(HasSubstr(admin().password)));
+}
+
+TEST(Services, LeadToThePods) {
+  const Json client = client_service(orders());
+  EXPECT_EQ(client["spec"]["ports"][0]["port"], 6432);
+  EXPECT_EQ(service_host(orders()), "orders-pooler.shop.svc");
+  const Json peers = peers_service(orders());
+  EXPECT_EQ(peers["spec"]["clusterIP"], "None");
+  EXPECT_EQ(peers["spec"]["publishNotReadyAddresses"], true);
+  const Json pods = stateful_set(orders(), "i", 1)["spec"]["template"]["metadata"]["labels"];
+  EXPECT_TRUE(is_subset(client["spec"]["selector"], pods));
+  EXPECT_TRUE(is_subset(peers["spec"]["selector"], pods));
+}
+
+TEST(Budget, LetsOnePodGoAndBrokenOnesAlways) {
+  const Json spec = pod_disruption_budget(orders())["spec"];
+  EXPECT_EQ(spec["maxUnavailable"], 1);
+  EXPECT_EQ(spec["unhealthyPodEvictionPolicy"], "AlwaysAllow");
+}
+
+TEST(Secrets, HoldTheirValuesAsBase64) {
+  const Json secret = published_secret(orders(), {{"uri", "postgresql://x"}, {"empty", ""}}, "0f");
+  EXPECT_EQ(secret["type"], "servicebinding.io/postgresql");
+  EXPECT_EQ(base64_decode(secret["data"]["uri"].get<std::string>()), "postgresql://x");
+  EXPECT_EQ(secret["data"]["empty"], "");
+  EXPECT_EQ(secret["metadata"]["annotations"]["pooler.dev/content-hash"], "0f");
+  EXPECT_EQ(config_secret(orders(), {{"a", "b"}})["type"], "Opaque");
+}
+
+std::map<std::string, std::string> stored(const Json& secret) {
+  std::map<std::string, std::string> data;
+  for (const auto& [key, value] : secret["data"].items()) {
+    data[key] = base64_decode(value.get<std::string>()).value();
+  }
+  return data;
+}
+
+TEST(AdminSecret, IsReadBack) {
+  const auto read = read_admin_secret(stored(admin_secret(orders(), admin())));
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->password, admin().password);
+  EXPECT_EQ(read->verifier, admin().verifier);
+  EXPECT_EQ(read->hash_key, admin().hash_key);
+}
+
+TEST(AdminSecret, IsOfNoUseOnceEdited) {
+  const auto good = stored(admin_secret(orders(), admin()));
+  for (const auto& [key, value] : good) {
+    auto data = good;
+    data.erase(key);
+    EXPECT_FALSE(read_admin_secret(data)) << key;
+    data[key] = "";
+    EXPECT_FALSE(read_admin_secret(data)) << key;
+    data[key] = value + "x";
+    EXPECT_FALSE(read_admin_secret(data)) << key;
+  }
+  EXPECT_FALSE(read_admin_secret({}));
+}
+
+TEST(AdminSecret, IsMadeOfEveryRandomByte) {
+  std::set<std::string> seen;
+  for (std::size_t i = 0; i < kAdminRandomBytes; ++i) {
+    std::string random(kAdminRandomBytes, 'r');
+    random[i] = 's';
+    const Admin made = make_admin(random);
+    EXPECT_TRUE(seen.insert(made.password + made.verifier + made.hash_key).second) << i;
+  }
+  EXPECT_EQ(admin().password.size(), 64U);
+  EXPECT_EQ(admin().verifier, scram_verifier(admin().password, std::string(16, 'r'), 4096));
+}
+
+TEST(ContentHash, TellsDataApartAndNeedsTheKey) {
+  const std::map<std::string, std::string> data = {{"a", "bc"}, {"d", "e"}};
+  EXPECT_EQ(content_hash(admin(), data), content_hash(admin(), data));
+  EXPECT_EQ(content_hash(admin(), data).size(), 16U);
+  EXPECT_NE(content_hash(admin(), data), content_hash(admin(), {{"ab", "c"}, {"d", "e"}}));
+  EXPECT_NE(content_hash(admin(), data), content_hash(admin(), {{"a", "bcd"}, {"", "e"}}));
+  EXPECT_NE(content_hash(admin(), data),
+            content_hash(make_admin(std::string(kAdminRandomBytes, 's')), data));
+}
+
+}  // namespace
+}  // namespace pooler::engine::pgbouncer
