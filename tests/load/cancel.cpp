@@ -114,6 +114,7 @@ class CancelRun {
   std::map<std::string, int> owners_;
   std::map<CancelRequest::Outcome, int> requests_;
   ErrorCounts errors_;
+  Latency latency_;
   Latency direct_latency_;
   Latency forwarded_latency_;
 };
@@ -166,6 +167,7 @@ void Sleeper::on_result(Connection& connection, const QueryResult& result) {
   answered_ = true;
   if (result.error && result.error->sqlstate == "57014" && sent_) {
     outcome_ = Outcome::kCanceled;
+    run_.latency_.add(Clock::now() - sent_at_);
     (forwarded() ? run_.forwarded_latency_ : run_.direct_latency_).add(Clock::now() - sent_at_);
   } else if (result.error) {
     outcome_ = Outcome::kOtherError;
@@ -307,10 +309,18 @@ nlohmann::ordered_json CancelRun::json() const {
   const bool known = !target_.direct.empty() && options_.via != "service";
   out["direct"] = known ? direct.json() : nlohmann::ordered_json();
   out["forwarded"] = known ? forwarded.json() : nlohmann::ordered_json();
-  out["requests"] = {{"taken", count(requests_, CancelRequest::Outcome::kTaken)},
-                     {"failed", count(requests_, CancelRequest::Outcome::kFailed)},
-                     {"timeout", count(requests_, CancelRequest::Outcome::kTimeout)}};
-  out["latency"] = {{"direct", direct_latency_.json()}, {"forwarded", forwarded_latency_.json()}};
+  const int taken = count(requests_, CancelRequest::Outcome::kTaken);
+  const int failed = count(requests_, CancelRequest::Outcome::kFailed);
+  const int timeout = count(requests_, CancelRequest::Outcome::kTimeout);
+  out["requests"] = {{"taken", taken},
+                     {"failed", failed},
+                     {"timeout", timeout},
+                     {"open", sent_ - taken - failed - timeout}};
+  out["latency"] = {{"all", latency_.json()}};
+  if (known) {
+    out["latency"]["direct"] = direct_latency_.json();
+    out["latency"]["forwarded"] = forwarded_latency_.json();
+  }
   out["errors"] = errors_.json();
   out["owners"] = owners_;
   auto& by_pair = out["by_pair"] = nlohmann::ordered_json::object();

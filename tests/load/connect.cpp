@@ -193,7 +193,7 @@ nlohmann::ordered_json Connect::json() const {
           {"failed_by_cause", failed_by_cause_},
           {"lost", lost_errors_.total()},
           {"first_attempt_t", first_attempt_at_},
-          {"settled_after", settled_at_},
+          {"settled_after", rounded(settled_at_)},
           {"errors",
            {{"connect", connect_errors_.json()},
             {"query", query_errors_.json()},

@@ -154,8 +154,8 @@ nlohmann::ordered_json Reconnect::json() const {
                                 {"failed_by_cause", failed_by_cause_},
                                 {"stopped_early", timed_out_},
                                 {"started_t", started_t_}};
-  out["first_answer_ms"] =
-      answered_ > 0 ? nlohmann::ordered_json(to_ms(first_answer_)) : nlohmann::ordered_json();
+  out["first_answer_ms"] = answered_ > 0 ? nlohmann::ordered_json(rounded(to_ms(first_answer_)))
+                                         : nlohmann::ordered_json();
   out["errors"] = errors_.json();
   out["latency"] = {{"connect", connect_latency_.json()},
                     {"query", query_latency_.json()},

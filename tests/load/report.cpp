@@ -10,8 +10,6 @@
 namespace pooler::load {
 namespace {
 
-double rounded(double value) { return std::round(value * 1000) / 1000; }
-
 std::string without_numbers(std::string_view text) {
   std::string out;
   for (const char c : text) {
@@ -33,6 +31,8 @@ void print_line(const nlohmann::ordered_json& object) {
 }
 
 }  // namespace
+
+double rounded(double value) { return std::round(value * 1000) / 1000; }
 
 std::size_t Latency::bucket_of(std::uint64_t micros) {
   if (micros < kSubBuckets) return micros;

@@ -54,6 +54,9 @@ class ErrorCounts {
   std::uint64_t total_ = 0;
 };
 
+/// To three places: microseconds of a number in milliseconds.
+double rounded(double value);
+
 std::string class_of(const ServerError& error);
 std::string class_of(const Closed& closed);
 

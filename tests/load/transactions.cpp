@@ -257,7 +257,7 @@ nlohmann::ordered_json Transactions::json() const {
                                 {"clients", run_.clients.size()}};
   out.update(run_.total.json());
   const double time = stopped_after_ > 0 ? stopped_after_ : output_.elapsed();
-  out["per_second"] = static_cast<double>(run_.total.acknowledged) / std::max(time, 0.001);
+  out["per_second"] = rounded(static_cast<double>(run_.total.acknowledged) / std::max(time, 0.001));
   out["peak"] = peak_.json();
   out["errors"] = {{"lost", run_.lost_errors.json()},
                    {"boundary", run_.boundary_errors.json()},

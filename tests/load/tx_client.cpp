@@ -110,7 +110,7 @@ void TxClient::start() {
 
 void TxClient::enqueue_connect() {
   enter(TxStep::kConnecting);
-  pooler_ = "?";
+  pooler_ = kUnknownPooler;
   run_.pacer.enqueue([this, turn = turn_] {
     if (turn != turn_) {
       run_.pacer.finished();
@@ -226,9 +226,9 @@ void TxClient::after_begin(const QueryResult& result) {
 
 void TxClient::after_insert(const QueryResult& result) {
   if (!result.rows.empty() && !result.rows[0].empty() && result.rows[0][0]) {
-    if (pooler_ == "?") {
-      // This transaction was begun on this pooler too; the book of "?" keeps only what never got to
-      // know its pooler.
+    if (pooler_ == kUnknownPooler) {
+      // This transaction was begun on this pooler too; the unknown one's book keeps only what never
+      // got to know its pooler.
       --run_.by_pooler[pooler_].begun;
       pooler_ = *result.rows[0][0];
       ++run_.by_pooler[pooler_].begun;
@@ -315,9 +315,10 @@ void TxClient::on_closed(Connection& /*connection*/, const Closed& closed) {
 }
 
 void TxClient::record_cut(Cut cut, const Closed& closed) {
-  // This client counts as well: it is on the pooler until now. A query that took us too long says
-  // nothing of the pooler.
-  if (closed.cause != CloseCause::kTimeout && !run_.first_cut.contains(pooler_)) {
+  // A query that took us too long says nothing of the pooler. This client counts as well: it is
+  // there until now.
+  if (closed.cause != CloseCause::kTimeout && pooler_ != kUnknownPooler &&
+      !run_.first_cut.contains(pooler_)) {
     run_.first_cut[pooler_] = {unix_time(), run_.now(pooler_), class_of(closed)};
   }
   if (in_transaction(step_)) ledger_.settle(number_, fate_at(step_));

@@ -68,6 +68,9 @@ struct FirstCut {
 
 class TxClient;
 
+/// The pooler of a connection whose first INSERT was not answered yet.
+inline constexpr const char* kUnknownPooler = "?";
+
 /// What the clients of one run share: settings, books and clock. The command owns it.
 struct TxRun {
   TxRun(EventLoop& event_loop, const Target& where, const TxOptions& what,
@@ -163,7 +166,7 @@ class TxClient final : public Connection::Listener {
   bool direct_ = false;
   bool in_pacer_ = false;  ///< holds one of the pacer's places
   bool at_gate_ = false;
-  std::string pooler_ = "?";
+  std::string pooler_ = kUnknownPooler;
   std::uint64_t number_ = 0;
   TimePoint begun_at_;
 };

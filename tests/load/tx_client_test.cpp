@@ -129,8 +129,10 @@ TEST_P(TxClientCut, IsBookedByTheStepItFallsOn) {
     EXPECT_EQ(bench.ledger().not_committed.size(), wanted.not_committed);
     EXPECT_EQ(bench.ledger().unknown.size(), wanted.unknown);
     EXPECT_EQ(bench.ledger().acknowledged(), bench.run_state.total.acknowledged);
-    ASSERT_EQ(bench.run_state.first_cut.size(), 1U);
-    EXPECT_EQ(bench.run_state.first_cut.begin()->second.now.in_transaction,
+    // Before its first INSERT was answered nobody knows which pooler cut it.
+    ASSERT_EQ(bench.run_state.first_cut.size(), wanted.query < 2 ? 0U : 1U);
+    if (wanted.query < 2) continue;
+    EXPECT_EQ(bench.run_state.first_cut.at("10.0.0.1").now.in_transaction,
               is_lost(wanted.cut) ? 1 : 0);
   }
 }
