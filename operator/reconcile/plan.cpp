@@ -423,15 +423,44 @@ class Planner {
     judge_configuration();
     judge_database();
     judge_pods();
+    keep_what_was_known();
     verdicts_.scaling_active =
         no(api::reason::kManual, "spec.replicas is followed (spec.scaling.mode Manual)");
+    const bool changing = rollout_.in_progress && !unasked_;
     verdicts_.in_progress = verdicts_.configuration_valid.status == ConditionStatus::kTrue &&
-                            (rollout_.in_progress || !plan_.writes.empty() ||
+                            (changing || !plan_.writes.empty() ||
                              verdicts_.secret_published.status != ConditionStatus::kTrue);
     fill_status();
     for (Notice& each : notices(config_.status, plan_.status)) {
       plan_.notices.push_back(std::move(each));
     }
+  }
+
+  // Right after a start nothing was asked yet. What was true then and that no watch contradicts is
+  // no news: it stays until there is an answer, so a restart of the operator writes nothing.
+  void keep_what_was_known() {
+    const api::Status& before = config_.status;
+    if (before.observed_generation != config_.generation) return;
+    if (database_) keep(verdicts_.database_reachable, api::condition::kDatabaseReachable);
+    unasked_ = before.pods.serving == plan_.status.pods.serving && plan_.status.pods.serving > 0 &&
+               std::none_of(see_.pods.begin(), see_.pods.end(),
+                            [this](const ObservedPod& pod) { return asked(pod); });
+    if (!unasked_) return;
+    verdicts_.configuration_loaded = unknown(api::reason::kUnknown, "");
+    keep(verdicts_.configuration_loaded, api::condition::kConfigurationLoaded);
+    plan_.status.pods.loaded = before.pods.loaded;
+    plan_.status.pods.unreachable = before.pods.unreachable;
+  }
+
+  void keep(Verdict& verdict, std::string_view type) const {
+    const api::Condition* before = config_.status.find(type);
+    if (verdict.status != ConditionStatus::kUnknown || before == nullptr) return;
+    verdict = {before->status, before->reason, before->message};
+  }
+
+  [[nodiscard]] bool asked(const ObservedPod& pod) const {
+    const auto state = see_.live.pods.find(pod.uid);
+    return state != see_.live.pods.end() && state->second.outcome != live::Outcome::kUnknown;
   }
 
   void judge_configuration() {
@@ -587,6 +616,7 @@ class Planner {
   Rollout rollout_;
   std::string binding_;
   std::string unreachable_;
+  bool unasked_ = false;  // no pod's console has answered since the operator started
 };
 
 }  // namespace

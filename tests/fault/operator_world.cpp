@@ -94,7 +94,7 @@ std::string HealthyWorld::loaded(const std::string& pod_uid) const {
 
 bool HealthyWorld::cluster_step(FakeApiServer& server) {
   for (const Object& set : server.all(kube::StatefulSet::kType)) {
-    if (step_one(server, set)) return true;
+    if (set["spec"].contains("template") && step_one(server, set)) return true;
   }
   return false;
 }

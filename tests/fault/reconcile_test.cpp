@@ -2,6 +2,7 @@
 // often than without the fault, and then there is quiet.
 #include <gtest/gtest.h>
 
+#include "base/log.h"
 #include "fault/operator_world.h"
 
 namespace pooler::fault {
@@ -40,38 +41,48 @@ struct Case {
   const char* name;
   Story story;
 };
+struct Named {
+  const char* name;
+  Fault fault;
+};
 
-class EveryFault : public testing::TestWithParam<Case> {};
+class EveryFault : public testing::TestWithParam<std::tuple<Case, Named>> {
+ protected:
+  void SetUp() override { configure_log(LogLevel::kError, LogFormat::kText); }
+};
 
 TEST_P(EveryFault, EndsAsWithoutIt) {
+  const auto& [story, fault] = GetParam();
   OperatorWorld reference;
-  GetParam().story(reference);
+  story.story(reference);
   ASSERT_NE(reference.end_state().find("Ready True"), std::string::npos) << reference.end_state();
   const int writes = reference.transport().writes();
   ASSERT_EQ(reference.resync(), 0);
   ASSERT_GT(writes, 8);
 
-  for (const Fault fault : {Fault::kCrash, Fault::kResponseLost, Fault::kNotApplied,
-                            Fault::kConflict, Fault::kServerError}) {
-    for (int at = 1; at <= writes; ++at) {
-      OperatorWorld world;
-      world.transport().arm(fault, at);
-      GetParam().story(world);
-      const std::string where =
-          "fault " + std::to_string(static_cast<int>(fault)) + " at write " + std::to_string(at);
-      ASSERT_EQ(world.end_state(), reference.end_state()) << where;
-      ASSERT_EQ(world.creates_and_deletes(), reference.creates_and_deletes()) << where;
-      ASSERT_EQ(world.resync(), 0) << where;
-    }
+  for (int at = 1; at <= writes; ++at) {
+    OperatorWorld world;
+    world.transport().arm(fault.fault, at);
+    story.story(world);
+    ASSERT_EQ(world.end_state(), reference.end_state()) << "at write " << at;
+    ASSERT_EQ(world.creates_and_deletes(), reference.creates_and_deletes()) << "at write " << at;
+    ASSERT_EQ(world.resync(), 0) << "at write " << at;
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Reconcile, EveryFault,
-                         testing::Values(Case{"Create", create},
-                                         Case{"RollOut", create_and_roll_out},
-                                         Case{"RollOutOfOne", one_replica_rolled_out},
-                                         Case{"Scale", scaled}),
-                         [](const auto& info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(
+    Reconcile, EveryFault,
+    testing::Combine(testing::Values(Case{"Create", create}, Case{"RollOut", create_and_roll_out},
+                                     Case{"RollOutOfOne", one_replica_rolled_out},
+                                     Case{"Scale", scaled}),
+                     testing::Values(Named{"Crash", Fault::kCrash},
+                                     Named{"ResponseLost", Fault::kResponseLost},
+                                     Named{"NotApplied", Fault::kNotApplied},
+                                     Named{"Conflict", Fault::kConflict},
+                                     Named{"ServerError", Fault::kServerError})),
+    [](const auto& test) {
+      return std::string(std::get<0>(test.param).name) + std::get<1>(test.param).name;
+    });
 
 TEST(OperatorRestart, WritesNothing) {
   OperatorWorld world;

@@ -236,9 +236,9 @@ TEST_F(PlanTest, ConvergedMeansNoWriteAndTheSameStatus) {
 
 TEST_F(PlanTest, ARestartOfTheOperatorWithTheDatabaseDownChangesNothing) {
   bring_up();
-  see_.live.database = {};
-  see_.live.verification = {};
+  see_.live = {};
   EXPECT_TRUE(look().writes.empty());
+  EXPECT_EQ(look().status, config_->status) << "nothing was asked yet, so there is no news";
   see_.live.database.token = look().target.database->token;
   see_.live.database.outcome = live::Outcome::kFailed;
   see_.live.database.reason = "ConnectionRefused";
