@@ -9,6 +9,8 @@
 namespace pooler::urls {
 namespace {
 
+constexpr std::string_view kZeroByte = "a zero byte can't be part of it";
+
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
@@ -30,7 +32,7 @@ Result<std::string, std::string> percent_decode(std::string_view text) {
       return failure(
           std::string("a % is not followed by two hexadecimal digits: a % itself is written %25"));
     }
-    if (high == 0 && low == 0) return failure(std::string("%00 can't be part of any value"));
+    if (high == 0 && low == 0) return failure(std::string(kZeroByte));
     decoded += static_cast<char>(high * 16 + low);
     i += 2;
   }
@@ -55,6 +57,7 @@ class Parser {
   explicit Parser(std::string_view text) : rest_(text) {}
 
   Result<UriParts, std::string> parse() {
+    if (rest_.find('\0') != std::string_view::npos) return failure(std::string(kZeroByte));
     if (!take_scheme()) {
       return failure(std::string("must begin with postgresql:// or postgres://"));
     }

@@ -194,6 +194,10 @@ TEST(Uri, RefusesBrokenOnesWithoutRepeatingThem) {
   }
 }
 
+TEST(Uri, RefusesAZeroByte) {
+  EXPECT_FALSE(parse_uri(std::string("postgres://h/d?a\0b=c", 21)).ok());
+}
+
 TEST(Uri, SaysHowToMendTheMostCommonMistakes) {
   EXPECT_THAT(parse_uri("postgres://u:p@ss@h/d").error(), HasSubstr("%40"));
   EXPECT_THAT(parse_uri("postgres://u:100%@h/d").error(), HasSubstr("%25"));
