@@ -20,7 +20,7 @@ pgbouncer_of_trixie=1.24.1
 pgbouncer_of_forky=1.26.1
 
 store() {
-  buildah --root "$images_dir/store" --runroot /run/pooler-operator-images \
+  TMPDIR=$images_dir/tmp buildah --root "$images_dir/store" --runroot /run/pooler-operator-images \
     --storage-driver "$(storage_driver)" "$@"
 }
 
@@ -230,6 +230,7 @@ heal() {
   exec 8>"$images_dir/lock"
   if flock -n 8 && [[ -n $(store containers -q 2>/dev/null) ]]; then
     store rm --all >/dev/null
+    rm -rf "$images_dir"/tmp/*
   fi
   flock -s 8
 }
@@ -287,7 +288,7 @@ main() {
     POOLER_CLUSTER="$netns" RUNNER_PROGRAMS="${RUNNER_PROGRAMS:-}" "$0" "$@"
   PATH=$PATH:/usr/sbin:/sbin
   need_commands "${cluster_commands[@]}"
-  mkdir -p "$stamps"
+  mkdir -p "$stamps" "$images_dir/tmp"
   echo '{"default": [{"type": "insecureAcceptAnything"}]}' >"$images_dir/policy.json"
   case ${1:-} in
   buildah) shift && store "$@" ;;

@@ -309,8 +309,9 @@ status() {
 run_inside() {
   is_running || die "the test cluster is down" "Bring it up with: ./x cluster up"
   (($#)) || set -- "${SHELL:-bash}"
-  exec ip netns exec "$netns" env KUBECONFIG="$kubeconfig" POOLER_AUDIT_LOG="$log_dir/audit.log" \
-    POOLER_CLUSTER_LOGS="$log_dir" PATH="$bin_dir:$PATH" "$@"
+  # What the cluster was started with, which need not be what this tree would start today.
+  source "$run_dir/env"
+  exec ip netns exec "$netns" "$@"
 }
 
 is_running() { [[ -e $run_dir/began && -n $(pid_of kube-apiserver) ]]; }
