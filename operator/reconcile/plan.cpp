@@ -10,6 +10,7 @@
 #include "engine/pgbouncer/workload.h"
 #include "kube/kinds.h"
 #include "reconcile/conditions.h"
+#include "reconcile/judge.h"
 #include "reconcile/rollout.h"
 #include "urls/published.h"
 
@@ -43,7 +44,10 @@ class Planner {
     roll_out_pods();
     publish();
     ask_pods();
-    judge();
+    found_.image = image();
+    found_.writing = !plan_.writes.empty();
+    plan_.status = judge(see_, found_);
+    plan_.notices = notices(config_.status, plan_.status);
     return std::move(plan_);
   }
 
@@ -58,10 +62,11 @@ class Planner {
     return false;
   }
 
+  // The first problem counts; the others are told when it is mended.
   void refuse(const api::Problem& problem) {
-    if (verdicts_.configuration_valid.status == ConditionStatus::kFalse) return;
+    if (found_.configuration) return;
     const std::string where = problem.field.empty() ? "" : problem.field + ": ";
-    verdicts_.configuration_valid = no(problem.reason, where + problem.message);
+    found_.configuration = no(problem.reason, where + problem.message);
   }
 
   void resolve_database() {
@@ -77,18 +82,15 @@ class Planner {
     if (!resolved) return refuse(resolved.error());
     const auto problems = pgbouncer::check(*resolved);
     if (!problems.empty()) return refuse(problems.front());
-    database_ = std::move(resolved).value();
-    database_token_ = token_of(urls::to_uri(*database_));
+    found_.database = std::move(resolved).value();
+    database_token_ = token_of(urls::to_uri(*found_.database));
   }
 
   // ---- objects
 
   template <class C>
   bool usable(const C& child) {
-    if (child.ownership == Ownership::kForeign) {
-      foreign_.push_back(&child);
-      look_again(kLookAgainForeign);
-    }
+    if (child.ownership == Ownership::kForeign) look_again(kLookAgainForeign);
     if (child.ownership == Ownership::kLeaving) look_again(kLookAgainLeaving);
     return child.ownership == Ownership::kAbsent || child.ours();
   }
@@ -121,8 +123,9 @@ class Planner {
     }
     if (!usable(see_.admin)) admin_.reset();
     // Nothing is made for a PoolerConfig that can't be run.
-    makes_objects_ = admin_ && !spec_invalid_ && (database_ || see_.workload.ours());
-    if (!makes_objects_ || blocked_by_others()) return;
+    const bool can_run = !spec_invalid_ && (found_.database || see_.workload.ours());
+    makes_objects_ = can_run && !blocked_by_others() && admin_;
+    if (!makes_objects_) return;
     write(kube::Secret::kType, pgbouncer::admin_secret(config_, *admin_), see_.admin);
     write(kube::Service::kType, pgbouncer::client_service(config_), see_.client);
     write(kube::Service::kType, pgbouncer::peers_service(config_), see_.peers);
@@ -134,42 +137,41 @@ class Planner {
          {static_cast<const Child*>(&see_.workload), static_cast<const Child*>(&see_.client),
           static_cast<const Child*>(&see_.peers), static_cast<const Child*>(&see_.files),
           static_cast<const Child*>(&see_.admin)}) {
-      if (!usable(*child) && !see_.workload.ours()) blocked_ = true;
+      if (usable(*child)) continue;
+      if (!see_.workload.ours()) found_.blocked = true;
+      if (child->ownership == Ownership::kForeign) found_.foreign = child->meta.name;
     }
-    return blocked_;
+    return found_.blocked;
   }
 
   // ---- budget and revision
 
   void ask_database() {
-    if (database_) plan_.target.database = {*database_, database_token_};
+    if (found_.database) plan_.target.database = {*found_.database, database_token_};
     if (see_.live.database.token != database_token_) return;
-    database_state_ = &see_.live.database;
-    if (database_state_->server) server_ = &*database_state_->server;
-  }
-
-  [[nodiscard]] bool database_answers() const {
-    return database_state_ != nullptr && database_state_->outcome == live::Outcome::kOk;
+    found_.database_state = &see_.live.database;
+    if (found_.database_state->server) server_ = &*found_.database_state->server;
   }
 
   void settle_budget() {
-    share_ = share_of(config_, server_, see_.others);
-    budget_ = share_.budget;
-    budget_source_ = share_.source;
+    found_.share = share_of(config_, server_, see_.others);
+    found_.budget = found_.share.budget;
+    found_.budget_source = found_.share.source;
     // The last rendered budget stays while the server can't be asked.
-    if (!budget_ && config_.status.effective.budget) {
-      budget_ = config_.status.effective.budget;
-      budget_source_ = config_.status.effective.budget_source;
-      share_.ceiling = *budget_;
+    if (!found_.budget && config_.status.effective.budget) {
+      found_.budget = config_.status.effective.budget;
+      found_.budget_source = config_.status.effective.budget_source;
+      found_.share.ceiling = *found_.budget;
       remembered_ = true;
     }
-    if (!budget_) return;
+    if (!found_.budget) return;
     const int ordinals = pgbouncer::ordinals(config_);
-    floor_ = (*budget_ - kOperatorConnections) / ordinals;
+    floor_ = (*found_.budget - kOperatorConnections) / ordinals;
     if (floor_ >= 1) return;
     refuse({std::string(api::reason::kBudgetTooSmall),
-            budget_source_ == "Spec" ? "spec.budget.serverConnections" : "spec.scaling.maxReplicas",
-            "the budget of " + std::to_string(*budget_) +
+            found_.budget_source == "Spec" ? "spec.budget.serverConnections"
+                                           : "spec.scaling.maxReplicas",
+            "the budget of " + std::to_string(*found_.budget) +
                 " server connections, less 1 for the operator, gives none to each of " +
                 std::to_string(ordinals) + " pods (maxReplicas and a spare): raise the budget to " +
                 std::to_string(ordinals + kOperatorConnections) +
@@ -179,20 +181,20 @@ class Planner {
   // A new revision needs a login with the very values that it will use, and a budget that was just
   // read. One that the files already have needs neither: nothing changes.
   void settle_revision() {
-    if (!admin_ || !database_ || floor_ < 1 || spec_invalid_) return;
-    auto revision = pgbouncer::render(config_, {*database_, *admin_, floor_});
+    if (!admin_ || !found_.database || floor_ < 1 || spec_invalid_) return;
+    auto revision = pgbouncer::render(config_, {*found_.database, *admin_, floor_});
     const bool known = see_.files.data.contains(pgbouncer::settings_file_name(revision.hash));
     const bool lost = !see_.files.ours() && see_.workload.ours();  // the Secret was deleted by hand
-    if (!known && !lost && (!database_answers() || remembered_)) return;
-    target_ = std::move(revision);
+    if (!known && !lost && (!found_.database_answers() || remembered_)) return;
+    found_.target = std::move(revision);
   }
 
   int floor_of(const std::string& revision) const {
-    if (target_ && revision == target_->hash) return floor_;
+    if (found_.target && revision == found_.target->hash) return floor_;
     const auto file = see_.files.data.find(pgbouncer::settings_file_name(revision));
     const auto floor =
         file == see_.files.data.end() ? std::nullopt : pgbouncer::floor_of(file->second);
-    return floor.value_or(budget_.value_or(0) + 1);  // unknown: never a reason to grow
+    return floor.value_or(found_.budget.value_or(0) + 1);  // unknown: never a reason to grow
   }
 
   // ---- pods
@@ -232,39 +234,40 @@ class Planner {
   }
 
   void roll_out_pods() {
-    ordinals_ = ordinals();
-    RolloutInput input{.ordinals = ordinals_,
+    found_.ordinals = ordinals();
+    RolloutInput input{.ordinals = found_.ordinals,
                        .limit = pgbouncer::ordinals(config_),
                        .desired = desired(),
                        .replicas = see_.workload.ours() ? see_.workload.replicas : 0,
                        .target = std::nullopt,
-                       .may_replace = database_answers() && !spec_invalid_,
-                       .ceiling = std::max(0, share_.ceiling - kOperatorConnections),
+                       .may_replace = found_.database_answers() && !spec_invalid_,
+                       .ceiling = std::max(0, found_.share.ceiling - kOperatorConnections),
                        .floor = [this](const std::string& r) { return floor_of(r); }};
-    if (target_) input.target = target_->hash;
-    rollout_ = roll_out(input);
-    plan_.claim.held = rollout_.held + (database_ ? kOperatorConnections : 0);
-    plan_.claim.asked = !database_ || (database_state_ != nullptr &&
-                                       database_state_->outcome != live::Outcome::kUnknown);
+    if (found_.target) input.target = found_.target->hash;
+    found_.rollout = roll_out(input);
+    plan_.claim.held = found_.rollout.held + (found_.database ? kOperatorConnections : 0);
+    plan_.claim.asked =
+        !found_.database || (found_.database_state != nullptr &&
+                             found_.database_state->outcome != live::Outcome::kUnknown);
     plan_.claim.identity = server_ != nullptr ? server_->identity : "";
     plan_.claim.explicit_budget = config_.spec.budget.server_connections;
-    if (makes_objects_ && !blocked_) write_workload();
+    if (makes_objects_) write_workload();
   }
 
   [[nodiscard]] int desired() const { return config_.spec.replicas.value_or(0); }
 
   void write_workload() {
-    const bool has_files = target_ || see_.files.ours();
+    const bool has_files = found_.target || see_.files.ours();
     if (!has_files) return;  // the database was never reached: nothing to run yet
     write(kube::Secret::kType, pgbouncer::config_secret(config_, files()), see_.files);
     const std::size_t before = plan_.writes.size();
-    write(kube::StatefulSet::kType, pgbouncer::stateful_set(config_, image(), rollout_.replicas),
-          see_.workload);
+    write(kube::StatefulSet::kType,
+          pgbouncer::stateful_set(config_, image(), found_.rollout.replicas), see_.workload);
     const bool changed = plan_.writes.size() != before;
     if (changed && see_.workload.ownership == Ownership::kAbsent) {
       plan_.writes.back().notice =
           note("Created", "Create",
-               "PgBouncer with " + std::to_string(rollout_.replicas) + " replicas, " +
+               "PgBouncer with " + std::to_string(found_.rollout.replicas) + " replicas, " +
                    std::to_string(floor_) + " server connections each");
     }
     if (desired() > 1) {
@@ -273,18 +276,18 @@ class Planner {
     } else {
       remove(kube::PodDisruptionBudget::kType, see_.disruption_budget);
     }
-    if (rollout_.replace && plan_.writes.empty() && see_.workload.revision_known) {
-      replace_pod(*rollout_.replace);
+    if (found_.rollout.replace && plan_.writes.empty() && see_.workload.revision_known) {
+      replace_pod(*found_.rollout.replace);
     }
   }
 
   // The revisions that some ordinal names, and each ordinal's own file.
   std::map<std::string, std::string> files() const {
     std::map<std::string, std::string> wanted;
-    for (const auto& [ordinal, revision] : rollout_.assign) {
+    for (const auto& [ordinal, revision] : found_.rollout.assign) {
       wanted[pgbouncer::pod_file_name(config_, ordinal)] = pgbouncer::pod_file(ordinal, revision);
-      if (target_ && revision == target_->hash) {
-        for (const auto& [name, bytes] : target_->files) wanted[name] = bytes;
+      if (found_.target && revision == found_.target->hash) {
+        for (const auto& [name, bytes] : found_.target->files) wanted[name] = bytes;
         continue;
       }
       for (const auto& [name, bytes] : see_.files.data) {
@@ -297,7 +300,8 @@ class Planner {
   void replace_pod(int ordinal) {
     for (const ObservedPod& pod : see_.pods) {
       if (pod.ordinal != ordinal) continue;
-      const bool same_template = ordinals_.at(static_cast<std::size_t>(ordinal)).template_current;
+      const bool same_template =
+          found_.ordinals.at(static_cast<std::size_t>(ordinal)).template_current;
       plan_.removals.push_back(
           {kube::Pod::kType,
            {config_.ns, pod.name},
@@ -324,7 +328,7 @@ class Planner {
   // ---- the published Secret
 
   void publish() {
-    Verdict& verdict = verdicts_.secret_published;
+    Verdict& verdict = found_.published;
     if (see_.published.ownership == Ownership::kForeign) {
       usable(see_.published);
       verdict = no(api::reason::kNotOwned,
@@ -333,13 +337,13 @@ class Planner {
                        "or give spec.connectionSecret.name another name in a new PoolerConfig");
       return;
     }
-    if (!usable(see_.published) || !admin_ || blocked_) {
+    if (!usable(see_.published) || !admin_ || found_.blocked) {
       verdict = unknown(api::reason::kUnverified, "the Secret waits for the pooler");
       return;
     }
-    if (!database_ || !target_) return keep_published();
+    if (!found_.database || !found_.target) return keep_published();
     const auto pooled = pooled_connection();
-    const auto data = urls::published_keys({pooled, *database_}, urls::Preset::kSupabase);
+    const auto data = urls::published_keys({pooled, *found_.database}, urls::Preset::kSupabase);
     const std::string hash = pgbouncer::content_hash(*admin_, data);
     if (!published_has(hash) && !verified(pooled)) return;
     const std::size_t before = plan_.writes.size();
@@ -352,27 +356,28 @@ class Planner {
     verdict = yes(api::reason::kPublished, "Secret " + config_.spec.connection_secret_name +
                                                " holds DATABASE_URL (direct) and "
                                                "DATABASE_POOLED_URL");
-    binding_ = config_.spec.connection_secret_name;
+    found_.binding = config_.spec.connection_secret_name;
   }
 
   void keep_published() {
     if (see_.published.ours()) {
-      binding_ = config_.spec.connection_secret_name;
-      verdicts_.secret_published =
-          database_ ? no(api::reason::kCredentialsPending,
-                         "the last verified URLs stay until the database accepts the new ones")
-                    : yes(api::reason::kPublished,
-                          "Secret " + binding_ + " holds the last verified URLs");
+      found_.binding = config_.spec.connection_secret_name;
+      found_.published =
+          found_.database
+              ? no(api::reason::kCredentialsPending,
+                   "the last verified URLs stay until the database accepts the new ones")
+              : yes(api::reason::kPublished,
+                    "Secret " + found_.binding + " holds the last verified URLs");
       return;
     }
-    verdicts_.secret_published =
+    found_.published =
         no(api::reason::kUnverified, "the Secret is written once a query through the pooler works");
   }
 
   [[nodiscard]] urls::Connection pooled_connection() const {
-    auto pooled =
-        urls::pooled_connection(*database_, pgbouncer::service_host(config_), pgbouncer::kPort);
-    pooled.database = pgbouncer::client_database_name(*database_);
+    auto pooled = urls::pooled_connection(*found_.database, pgbouncer::service_host(config_),
+                                          pgbouncer::kPort);
+    pooled.database = pgbouncer::client_database_name(*found_.database);
     return pooled;
   }
 
@@ -385,17 +390,17 @@ class Planner {
   // Every pod that serves must have the new revision before clients are told of it.
   [[nodiscard]] bool ready_to_verify() const {
     bool any = false;
-    for (const Ordinal& ordinal : ordinals_) {
+    for (const Ordinal& ordinal : found_.ordinals) {
       if (!ordinal.exists || ordinal.deleting || !ordinal.ready) continue;
-      if (!settled(ordinal) || ordinal.loaded != target_->hash) return false;
+      if (!settled(ordinal) || ordinal.loaded != found_.target->hash) return false;
       any = true;
     }
     return any && !see_.client.cluster_ip.empty();
   }
 
   bool verified(const urls::Connection& pooled) {
-    Verdict& verdict = verdicts_.secret_published;
-    if (see_.published.ours()) binding_ = config_.spec.connection_secret_name;
+    Verdict& verdict = found_.published;
+    if (see_.published.ours()) found_.binding = config_.spec.connection_secret_name;
     const std::string_view waiting =
         see_.published.ours() ? api::reason::kCredentialsPending : api::reason::kUnverified;
     if (desired() == 0) {
@@ -407,7 +412,7 @@ class Planner {
       return false;
     }
     const std::string token =
-        token_of(urls::to_uri(pooled) + " " + see_.client.cluster_ip + " " + target_->hash);
+        token_of(urls::to_uri(pooled) + " " + see_.client.cluster_ip + " " + found_.target->hash);
     plan_.target.verification = {pooled, see_.client.cluster_ip, token};
     const auto& state = see_.live.verification;
     if (state.token == token && state.outcome == live::Outcome::kOk) return true;
@@ -417,178 +422,6 @@ class Planner {
     return false;
   }
 
-  // ---- what a person is told
-
-  void judge() {
-    judge_configuration();
-    judge_database();
-    judge_pods();
-    keep_what_was_known();
-    verdicts_.scaling_active =
-        no(api::reason::kManual, "spec.replicas is followed (spec.scaling.mode Manual)");
-    const bool changing = rollout_.in_progress && !unasked_;
-    verdicts_.in_progress = verdicts_.configuration_valid.status == ConditionStatus::kTrue &&
-                            (changing || !plan_.writes.empty() ||
-                             verdicts_.secret_published.status != ConditionStatus::kTrue);
-    fill_status();
-    for (Notice& each : notices(config_.status, plan_.status)) {
-      plan_.notices.push_back(std::move(each));
-    }
-  }
-
-  // Right after a start nothing was asked yet. What was true then and that no watch contradicts is
-  // no news: it stays until there is an answer, so a restart of the operator writes nothing.
-  void keep_what_was_known() {
-    const api::Status& before = config_.status;
-    if (before.observed_generation != config_.generation) return;
-    if (database_) keep(verdicts_.database_reachable, api::condition::kDatabaseReachable);
-    unasked_ = before.pods.serving == plan_.status.pods.serving && plan_.status.pods.serving > 0 &&
-               std::none_of(see_.pods.begin(), see_.pods.end(),
-                            [this](const ObservedPod& pod) { return asked(pod); });
-    if (!unasked_) return;
-    verdicts_.configuration_loaded = unknown(api::reason::kUnknown, "");
-    keep(verdicts_.configuration_loaded, api::condition::kConfigurationLoaded);
-    plan_.status.pods.loaded = before.pods.loaded;
-    plan_.status.pods.unreachable = before.pods.unreachable;
-  }
-
-  void keep(Verdict& verdict, std::string_view type) const {
-    const api::Condition* before = config_.status.find(type);
-    if (verdict.status != ConditionStatus::kUnknown || before == nullptr) return;
-    verdict = {before->status, before->reason, before->message};
-  }
-
-  [[nodiscard]] bool asked(const ObservedPod& pod) const {
-    const auto state = see_.live.pods.find(pod.uid);
-    return state != see_.live.pods.end() && state->second.outcome != live::Outcome::kUnknown;
-  }
-
-  void judge_configuration() {
-    if (verdicts_.configuration_valid.status == ConditionStatus::kFalse) return;
-    if (!see_.write_refused.empty()) {
-      verdicts_.configuration_valid =
-          no(api::reason::kInvalidPodTemplate,
-             "the API server refuses what is made of this spec: " + see_.write_refused);
-      return;
-    }
-    verdicts_.configuration_valid = yes(api::reason::kValid, "the spec can be run");
-  }
-
-  void judge_database() {
-    Verdict& verdict = verdicts_.database_reachable;
-    if (!database_) {
-      verdict = unknown(api::reason::kUnknown, "not asked: the database is not known");
-    } else if (database_state_ == nullptr || database_state_->outcome == live::Outcome::kUnknown) {
-      verdict = unknown(api::reason::kUnknown, "the database is being asked");
-    } else if (database_answers()) {
-      verdict = yes(api::reason::kConnected, "logged in to " + direct_endpoint());
-    } else {
-      verdict = no(database_state_->reason, database_state_->message);
-    }
-  }
-
-  void judge_pods() {
-    const int wanted = desired();
-    count_pods();
-    const std::string ratio =
-        std::to_string(plan_.status.pods.serving) + "/" + std::to_string(wanted);
-    judge_availability(ratio);
-    Verdict& loaded = verdicts_.configuration_loaded;
-    const ObservedPod* troubled = first_trouble();
-    const int of_wanted = std::min(plan_.status.pods.loaded, wanted);
-    const std::string progress = std::to_string(of_wanted) + "/" + std::to_string(wanted) +
-                                 " replicas run the wanted configuration";
-    if (!rollout_.in_progress && of_wanted == wanted) {
-      loaded = yes(api::reason::kLoaded, progress);
-    } else if (!unreachable_.empty()) {
-      loaded = unknown(api::reason::kOperatorCannotReachPooler, unreachable_);
-    } else if (troubled != nullptr) {
-      loaded = no(troubled->trouble,
-                  progress + "; pod " + troubled->name + ": " + troubled->trouble_message);
-    } else {
-      loaded = no(api::reason::kReloading,
-                  progress + (rollout_.waiting.empty() ? "" : "; waits for " + rollout_.waiting));
-    }
-  }
-
-  void judge_availability(const std::string& ratio) {
-    Verdict& available = verdicts_.pooler_available;
-    const ObservedPod* troubled = first_trouble();
-    if (blocked_ || (!foreign_.empty() && foreign_.front() != &see_.published)) {
-      const kube::Meta& meta = foreign_.empty() ? see_.workload.meta : foreign_.front()->meta;
-      available = foreign_.empty()
-                      ? no(api::reason::kProgressing,
-                           "waits for leftovers of an earlier "
-                           "PoolerConfig of this name to go")
-                      : no(api::reason::kNotOwned,
-                           "an object named " + meta.name +
-                               " exists and belongs to others; it is "
-                               "left as it is: delete or rename it, or use another name");
-    } else if (desired() == 0) {
-      available = no(api::reason::kScaledToZero, "spec.replicas is 0");
-    } else if (plan_.status.pods.serving > 0) {
-      available = yes(api::reason::kServing, ratio + " replicas serve");
-    } else if (troubled != nullptr) {
-      available = no(troubled->trouble, "pod " + troubled->name + ": " + troubled->trouble_message);
-    } else if (!see_.workload.ours() && !target_) {
-      available = no(api::reason::kProgressing, database_answers() && !share_.waiting.empty()
-                                                    ? share_.waiting
-                                                    : "waits for the database");
-    } else {
-      available =
-          no(api::reason::kProgressing, rollout_.waiting.empty() ? ratio + " replicas serve"
-                                                                 : "waits for " + rollout_.waiting);
-    }
-  }
-
-  [[nodiscard]] const ObservedPod* first_trouble() const {
-    for (const ObservedPod& pod : see_.pods) {
-      if (!pod.trouble.empty() && !pod.deleting) return &pod;
-    }
-    return nullptr;
-  }
-
-  void count_pods() {
-    for (const ObservedPod& pod : see_.pods) {
-      plan_.status.pods.serving += pod.ready && !pod.deleting ? 1 : 0;
-      plan_.status.pods.draining += pod.deleting ? 1 : 0;
-      const auto state = see_.live.pods.find(pod.uid);
-      if (state == see_.live.pods.end() || pod.deleting) continue;
-      if (state->second.outcome == live::Outcome::kFailed) {
-        ++plan_.status.pods.unreachable;
-        unreachable_ = "pod " + pod.name + ": " + state->second.message;
-      }
-      if (plan_.status.version.empty()) plan_.status.version = state->second.version;
-    }
-    for (const Ordinal& ordinal : ordinals_) {
-      const bool wanted = !target_ || ordinal.loaded == target_->hash;
-      const bool counts = ordinal.exists && !ordinal.deleting && ordinal.template_current;
-      plan_.status.pods.loaded += counts && settled(ordinal) && wanted ? 1 : 0;
-    }
-  }
-
-  [[nodiscard]] std::string direct_endpoint() const { return urls::host_ports(*database_); }
-
-  void fill_status() {
-    api::Status& status = plan_.status;
-    status.observed_generation = config_.generation;
-    status.engine = api::to_string(config_.spec.engine);
-    if (status.version.empty()) status.version = config_.status.version;
-    status.replicas = static_cast<int>(see_.pods.size());
-    status.ready_replicas = status.pods.serving;
-    status.desired_replicas = desired();
-    status.selector = std::string(api::kNameLabel) + "=" + config_.name;
-    status.binding_name = binding_;
-    status.endpoint_pooled =
-        pgbouncer::service_host(config_) + ":" + std::to_string(pgbouncer::kPort);
-    status.endpoint_direct = database_ ? direct_endpoint() : config_.status.endpoint_direct;
-    status.effective = {.image = image(),
-                        .budget = budget_,
-                        .budget_source = budget_source_,
-                        .max_replicas = config_.spec.scaling.max_replicas};
-    status.conditions = conditions(verdicts_, config_, see_.now);
-  }
-
   static Notice note(std::string reason, std::string action, std::string text) {
     return {kube::Event::Type::kNormal, std::move(reason), std::move(action), std::move(text)};
   }
@@ -596,27 +429,14 @@ class Planner {
   const Observed& see_;
   const api::PoolerConfig& config_;
   Plan plan_;
-  Verdicts verdicts_;
+  Findings found_;
   bool spec_invalid_ = false;
   bool makes_objects_ = false;
-  bool blocked_ = false;
-  std::vector<const Child*> foreign_;
-  std::optional<urls::Connection> database_;
   std::string database_token_;
-  const live::DatabaseState* database_state_ = nullptr;
   const live::Server* server_ = nullptr;
   std::optional<pgbouncer::Admin> admin_;
-  Share share_;
-  std::optional<int> budget_;
-  std::string budget_source_;
   bool remembered_ = false;  // the budget is of an earlier answer
   int floor_ = 0;
-  std::optional<pgbouncer::Revision> target_;
-  std::vector<Ordinal> ordinals_;
-  Rollout rollout_;
-  std::string binding_;
-  std::string unreachable_;
-  bool unasked_ = false;  // no pod's console has answered since the operator started
 };
 
 }  // namespace

@@ -51,9 +51,7 @@ Result<kube::Requeue, kube::ReconcileError> Reconciler::reconcile(const kube::Ob
   observed->live = live_.state(to_string(key));
   observed->others = claims_of_others(*object);
   observed->default_image = options_.default_image;
-  if (!observed->admin.ours()) {
-    observed->fresh_random = random_bytes(engine::pgbouncer::kAdminRandomBytes);
-  }
+  observed->fresh_random = random_bytes(engine::pgbouncer::kAdminRandomBytes);
   observed->now = clock_.wall();
   observed->write_refused = (*memory_.lock())[key].write_refused;
 
@@ -61,6 +59,7 @@ Result<kube::Requeue, kube::ReconcileError> Reconciler::reconcile(const kube::Ob
   live_.set_target(to_string(key), std::move(planned.target));
   publish_claim(key, planned.claim);
   const auto failed = carry_out(*object->config, planned);
+  if (failed && failed->namespace_terminating()) return kube::Requeue{};  // it goes with it
   const bool refused = failed && (failed->kind == kube::ErrorKind::kInvalid ||
                                   failed->kind == kube::ErrorKind::kForbidden);
   const std::string refusal = refused ? failed->message : "";

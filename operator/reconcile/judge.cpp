@@ -1,0 +1,196 @@
+#include "reconcile/judge.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/pgbouncer/workload.h"
+
+namespace pooler::reconcile {
+namespace {
+
+namespace pgbouncer = engine::pgbouncer;
+using api::ConditionStatus;
+
+class Judge {
+ public:
+  Judge(const Observed& observed, const Findings& found)
+      : see_(observed),
+        found_(found),
+        config_(*observed.config),
+        wanted_(config_.spec.replicas.value_or(0)) {}
+
+  api::Status run() {
+    count_pods();
+    verdicts_.configuration_valid = configuration();
+    verdicts_.database_reachable = database();
+    verdicts_.pooler_available = availability();
+    verdicts_.configuration_loaded = loading();
+    verdicts_.secret_published = found_.published;
+    verdicts_.scaling_active =
+        no(api::reason::kManual, "spec.replicas is followed (spec.scaling.mode Manual)");
+    const bool unasked = keep_what_was_known();
+    const bool changing = found_.writing || (found_.rollout.in_progress && !unasked);
+    verdicts_.in_progress = verdicts_.configuration_valid.status == ConditionStatus::kTrue &&
+                            (changing || found_.published.status != ConditionStatus::kTrue);
+    fill();
+    return std::move(status_);
+  }
+
+ private:
+  void count_pods() {
+    for (const ObservedPod& pod : see_.pods) {
+      status_.pods.serving += pod.ready && !pod.deleting ? 1 : 0;
+      status_.pods.draining += pod.deleting ? 1 : 0;
+      const auto state = see_.live.pods.find(pod.uid);
+      if (state == see_.live.pods.end() || pod.deleting) continue;
+      if (state->second.outcome == live::Outcome::kFailed) {
+        ++status_.pods.unreachable;
+        unreachable_ = "pod " + pod.name + ": " + state->second.message;
+      }
+      if (status_.version.empty()) status_.version = state->second.version;
+    }
+    for (const Ordinal& ordinal : found_.ordinals) {
+      const bool wanted = !found_.target || ordinal.loaded == found_.target->hash;
+      const bool counts = ordinal.exists && !ordinal.deleting && ordinal.template_current;
+      status_.pods.loaded += counts && wanted && settled(ordinal) ? 1 : 0;
+    }
+  }
+
+  [[nodiscard]] Verdict configuration() const {
+    if (found_.configuration) return *found_.configuration;
+    if (see_.write_refused.empty()) return yes(api::reason::kValid, "the spec can be run");
+    return no(api::reason::kInvalidPodTemplate,
+              "the API server refuses what is made of this spec: " + see_.write_refused);
+  }
+
+  [[nodiscard]] Verdict database() const {
+    const live::DatabaseState* state = found_.database_state;
+    if (!found_.database) {
+      return unknown(api::reason::kUnknown, "not asked: the database is not known");
+    }
+    if (state == nullptr || state->outcome == live::Outcome::kUnknown) {
+      return unknown(api::reason::kUnknown, "the database is being asked");
+    }
+    if (!found_.database_answers()) return no(state->reason, state->message);
+    return yes(api::reason::kConnected, "logged in to " + urls::host_ports(*found_.database));
+  }
+
+  [[nodiscard]] Verdict availability() const {
+    const std::string ratio =
+        std::to_string(status_.pods.serving) + "/" + std::to_string(wanted_) + " replicas serve";
+    if (!found_.foreign.empty()) {
+      return no(api::reason::kNotOwned, "an object named " + found_.foreign +
+                                            " exists and belongs to others; it is left as it is: "
+                                            "delete or rename it, or use another name");
+    }
+    if (found_.blocked) {
+      return no(api::reason::kProgressing,
+                "waits for what is left of an earlier PoolerConfig of this name to go");
+    }
+    if (wanted_ == 0) return no(api::reason::kScaledToZero, "spec.replicas is 0");
+    if (status_.pods.serving > 0) return yes(api::reason::kServing, ratio);
+    if (const ObservedPod* pod = troubled()) {
+      return no(pod->trouble, "pod " + pod->name + ": " + pod->trouble_message);
+    }
+    return no(api::reason::kProgressing, what_it_waits_for(ratio));
+  }
+
+  [[nodiscard]] std::string what_it_waits_for(const std::string& otherwise) const {
+    if (!see_.workload.ours() && !found_.target) {
+      const bool budget = found_.database_answers() && !found_.share.waiting.empty();
+      return "waits for " + (budget ? "its budget: " + found_.share.waiting : "the database");
+    }
+    const std::string& waiting = found_.rollout.waiting;
+    return waiting.empty() ? otherwise : "waits for " + waiting;
+  }
+
+  [[nodiscard]] Verdict loading() const {
+    const int loaded = std::min(status_.pods.loaded, wanted_);
+    std::string progress = std::to_string(loaded) + "/" + std::to_string(wanted_) +
+                           " replicas run the wanted configuration";
+    if (!found_.rollout.in_progress && loaded == wanted_) {
+      return yes(api::reason::kLoaded, progress);
+    }
+    if (!unreachable_.empty()) {
+      return unknown(api::reason::kOperatorCannotReachPooler, unreachable_);
+    }
+    if (const ObservedPod* pod = troubled()) {
+      return no(pod->trouble, progress + "; pod " + pod->name + ": " + pod->trouble_message);
+    }
+    const std::string& waiting = found_.rollout.waiting;
+    if (!waiting.empty()) progress += "; waits for " + waiting;
+    return no(api::reason::kReloading, progress);
+  }
+
+  [[nodiscard]] const ObservedPod* troubled() const {
+    for (const ObservedPod& pod : see_.pods) {
+      if (!pod.trouble.empty() && !pod.deleting) return &pod;
+    }
+    return nullptr;
+  }
+
+  // Right after a start nothing was asked yet. What was true then and that no watch contradicts is
+  // no news: it stays until there is an answer, so a restart of the operator writes nothing. True:
+  // no pod that serves was asked yet.
+  bool keep_what_was_known() {
+    const api::Status& before = config_.status;
+    if (before.observed_generation != config_.generation) return false;
+    if (found_.database) keep(verdicts_.database_reachable, api::condition::kDatabaseReachable);
+    const bool unasked = before.pods.serving == status_.pods.serving && status_.pods.serving > 0 &&
+                         std::none_of(see_.pods.begin(), see_.pods.end(),
+                                      [this](const ObservedPod& pod) { return asked(pod); });
+    if (!unasked) return false;
+    verdicts_.configuration_loaded = unknown(api::reason::kUnknown, "");
+    keep(verdicts_.configuration_loaded, api::condition::kConfigurationLoaded);
+    status_.pods.loaded = before.pods.loaded;
+    status_.pods.unreachable = before.pods.unreachable;
+    return true;
+  }
+
+  void keep(Verdict& verdict, std::string_view type) const {
+    const api::Condition* before = config_.status.find(type);
+    if (verdict.status != ConditionStatus::kUnknown || before == nullptr) return;
+    verdict = {before->status, before->reason, before->message};
+  }
+
+  [[nodiscard]] bool asked(const ObservedPod& pod) const {
+    const auto state = see_.live.pods.find(pod.uid);
+    return state != see_.live.pods.end() && state->second.outcome != live::Outcome::kUnknown;
+  }
+
+  void fill() {
+    status_.observed_generation = config_.generation;
+    status_.engine = api::to_string(config_.spec.engine);
+    if (status_.version.empty()) status_.version = config_.status.version;
+    status_.replicas = static_cast<int>(see_.pods.size());
+    status_.ready_replicas = status_.pods.serving;
+    status_.desired_replicas = wanted_;
+    status_.selector = std::string(api::kNameLabel) + "=" + config_.name;
+    status_.binding_name = found_.binding;
+    status_.endpoint_pooled =
+        pgbouncer::service_host(config_) + ":" + std::to_string(pgbouncer::kPort);
+    status_.endpoint_direct =
+        found_.database ? urls::host_ports(*found_.database) : config_.status.endpoint_direct;
+    status_.effective = {.image = found_.image,
+                         .budget = found_.budget,
+                         .budget_source = found_.budget_source,
+                         .max_replicas = config_.spec.scaling.max_replicas};
+    status_.conditions = conditions(verdicts_, config_, see_.now);
+  }
+
+  const Observed& see_;
+  const Findings& found_;
+  const api::PoolerConfig& config_;
+  const int wanted_;
+  api::Status status_;
+  Verdicts verdicts_;
+  std::string unreachable_;
+};
+
+}  // namespace
+
+api::Status judge(const Observed& observed, const Findings& found) {
+  return Judge(observed, found).run();
+}
+
+}  // namespace pooler::reconcile

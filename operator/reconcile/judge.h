@@ -1,0 +1,43 @@
+// judge(): what a person is told, from what one plan found out. Pure.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "api/status.h"
+#include "engine/pgbouncer/render.h"
+#include "reconcile/conditions.h"
+#include "reconcile/observed.h"
+#include "reconcile/rollout.h"
+#include "reconcile/share.h"
+#include "urls/connection.h"
+
+namespace pooler::reconcile {
+
+// What plan() found out on its way. Absent: not known.
+struct Findings {
+  std::optional<urls::Connection> database;
+  const live::DatabaseState* database_state = nullptr;  // of these very credentials
+  std::optional<int> budget;
+  std::string budget_source;
+  Share share;
+  std::optional<engine::pgbouncer::Revision> target;
+  std::vector<Ordinal> ordinals;
+  Rollout rollout;
+  std::string image;
+  std::string foreign;   // name of an object of the workload that belongs to others
+  bool blocked = false;  // nothing is begun: a name of ours is taken, or not free yet
+  bool writing = false;  // objects are being written in this very round
+  std::string binding;   // name of the published Secret, once it is published
+  std::optional<Verdict> configuration;  // what is wrong with the spec or the database Secret
+  Verdict published;
+
+  [[nodiscard]] bool database_answers() const {
+    return database_state != nullptr && database_state->outcome == live::Outcome::kOk;
+  }
+};
+
+[[nodiscard]] api::Status judge(const Observed& observed, const Findings& found);
+
+}  // namespace pooler::reconcile
