@@ -34,10 +34,13 @@ class Holder final : public Connection::Listener {
   void on_closed(Connection& connection, const Closed& closed) override;
 
  private:
+  void settle();
+
   Connect& run_;
   int index_;
   Connection connection_;
   int answers_ = 0;
+  bool settled_ = false;  ///< has its first answer or an error
 };
 
 class Connect {
@@ -124,7 +127,7 @@ void Holder::on_result(Connection& /*connection*/, const QueryResult& result) {
       run_.backends_.insert(result.rows[0][1].value_or("NULL"));
     }
   }
-  if (answers_ <= 1) run_.settled_one();
+  settle();
   if (run_.options_.repeat > 0) {
     run_.loop_.after(seconds(run_.options_.repeat), [this] { ask(); });
   }
@@ -139,7 +142,13 @@ void Holder::on_closed(Connection& /*connection*/, const Closed& closed) {
     --run_.now_connected_;
     run_.lost_errors_.add(closed);
   }
-  if (answers_ == 0) run_.settled_one();
+  settle();
+}
+
+void Holder::settle() {
+  if (settled_) return;
+  settled_ = true;
+  run_.settled_one();
 }
 
 void Connect::settled_one() {

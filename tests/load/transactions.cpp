@@ -99,6 +99,8 @@ class Transactions {
     loop_.every(std::chrono::seconds(1), [this] { report_progress(); });
     output_.event("start", {{"run_id", options_.tx.run_id}, {"clients", run_.clients.size()}});
     loop_.run();
+    // A second signal ends the loop with transactions open: they are not acknowledged.
+    for (const auto& client : run_.clients) client->abandon();
   }
 
   RunLedger ledger() const {
