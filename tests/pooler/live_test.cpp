@@ -1,0 +1,352 @@
+// The live loop against the real ones.
+#include "live/live.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <csignal>
+#include <functional>
+#include <mutex>
+#include <thread>
+
+#include "base/strings.h"
+#include "live/rows.h"
+#include "live/targets.h"
+#include "pg/libpq_session.h"
+#include "pooler/servers.h"
+#include "unit/pg/drive.h"
+
+namespace pooler::ring {
+namespace {
+
+using live::LiveState;
+using live::LiveTarget;
+using live::Outcome;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr const char* kKey = "shop/orders";
+constexpr const char* kService = "orders-pooler.shop.svc";
+
+class LiveRing : public ::testing::Test {
+ protected:
+  void SetUp() override { live_.start(); }
+
+  bool wait(const std::function<bool(const LiveState&)>& done) {
+    std::unique_lock held(mutex_);
+    return changed_.wait_for(held, std::chrono::minutes(1),
+                             [&] { return done(live_.state(kKey)); });
+  }
+  // The state of the database once it has been asked.
+  live::DatabaseState ask_database(const urls::Connection& connection) {
+    LiveTarget target;
+    target.database = {connection, std::to_string(++tokens_)};
+    live_.set_target(kKey, target);
+    EXPECT_TRUE(wait([&](const LiveState& state) {
+      return state.database.token == target.database->token &&
+             state.database.outcome != Outcome::kUnknown;
+    }));
+    return live_.state(kKey).database;
+  }
+  live::VerificationState verify(const urls::Connection& pooled, int port) {
+    LiveTarget target;
+    live::VerificationTarget verification{pooled, "127.0.0.1", std::to_string(++tokens_)};
+    verification.connection.hosts = {{kService, port}};
+    target.verification = verification;
+    live_.set_target(kKey, target);
+    EXPECT_TRUE(wait([&](const LiveState& state) {
+      return state.verification.token == verification.token &&
+             state.verification.outcome != Outcome::kUnknown;
+    }));
+    return live_.state(kKey).verification;
+  }
+
+  SystemClock clock_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int tokens_ = 0;
+  live::Live live_{clock_, [this](const std::string&) {
+                     std::lock_guard held(mutex_);
+                     changed_.notify_all();
+                   }};
+};
+
+// --- the database -----------------------------------------------------------------------------
+
+class LiveDatabase : public LiveRing {
+ protected:
+  void expect_failure(const urls::Connection& connection, std::string_view reason,
+                      const std::string& words) {
+    const live::DatabaseState state = ask_database(connection);
+    EXPECT_EQ(state.outcome, Outcome::kFailed);
+    EXPECT_EQ(state.reason, reason);
+    EXPECT_THAT(state.message, HasSubstr(words));
+    EXPECT_THAT(state.message, Not(HasSubstr("s3cret")));
+    EXPECT_EQ(state.server, std::nullopt);
+  }
+
+  Postgres postgres_{
+      {"max_connections=30", "superuser_reserved_connections=4", "reserved_connections=2"}};
+  urls::Connection orders_ = postgres_.make_user("app", "s3cret", "orders");
+};
+
+TEST_F(LiveDatabase, TellsItsLimits) {
+  postgres_.sql("ALTER ROLE app CONNECTION LIMIT 11");
+  postgres_.sql("ALTER DATABASE orders CONNECTION LIMIT 9");
+  const live::DatabaseState state = ask_database(orders_);
+  ASSERT_EQ(state.outcome, Outcome::kOk) << state.message;
+  ASSERT_TRUE(state.server.has_value());
+  EXPECT_EQ(state.server->identity, "127.0.0.1:" + std::to_string(postgres_.port()));
+  EXPECT_EQ(state.server->version_num / 10000, 17);
+  EXPECT_EQ(state.server->max_connections, 30);
+  EXPECT_EQ(state.server->superuser_reserved_connections, 4);
+  EXPECT_EQ(state.server->reserved_connections, 2);
+  EXPECT_EQ(state.server->role_limit, 11);
+  EXPECT_EQ(state.server->database_limit, 9);
+  EXPECT_FALSE(state.server->in_recovery);
+}
+
+TEST_F(LiveDatabase, TheRoleThatLoggedInCounts) {
+  postgres_.sql("CREATE ROLE other CONNECTION LIMIT 3");
+  postgres_.sql("GRANT other TO app");
+  postgres_.sql("ALTER ROLE app CONNECTION LIMIT 11");
+  postgres_.sql("ALTER ROLE app SET role = other");
+  EXPECT_EQ(ask_database(orders_).server->role_limit, 11);
+}
+
+TEST_F(LiveDatabase, ByNameAndByIPv6) {
+  orders_.hosts = {{"localhost", postgres_.port()}};
+  EXPECT_EQ(ask_database(orders_).outcome, Outcome::kOk);
+  orders_.hosts = {{"::1", postgres_.port()}};
+  const live::DatabaseState state = ask_database(orders_);
+  EXPECT_EQ(state.server->identity, "[::1]:" + std::to_string(postgres_.port()));
+}
+
+TEST_F(LiveDatabase, NobodyListens) {
+  orders_.hosts[0].port = free_port();
+  expect_failure(orders_, "ConnectionRefused",
+                 "127.0.0.1:" + std::to_string(orders_.hosts[0].port));
+}
+
+TEST_F(LiveDatabase, WrongPassword) {
+  orders_.password = "not s3cret";
+  expect_failure(orders_, "AuthenticationFailed", "password authentication failed");
+}
+
+TEST_F(LiveDatabase, UnknownUser) {
+  orders_.user = "nobody";
+  expect_failure(orders_, "AuthenticationFailed", "nobody");
+}
+
+TEST_F(LiveDatabase, UnknownHost) {
+  orders_.hosts = {{"no-such-host.invalid", 5432}};
+  expect_failure(orders_, "DNSFailure", "no-such-host.invalid");
+}
+
+TEST_F(LiveDatabase, UnknownDatabase) {
+  orders_.database = "nodb";
+  expect_failure(orders_, "DatabaseNotFound", "\"nodb\"");
+}
+
+TEST_F(LiveDatabase, NoRightToConnect) {
+  postgres_.sql("REVOKE CONNECT ON DATABASE orders FROM PUBLIC");
+  postgres_.sql("CREATE ROLE stranger LOGIN PASSWORD 's3cret'");
+  orders_.user = "stranger";
+  expect_failure(orders_, "AuthenticationFailed", "permission denied for database");
+}
+
+TEST_F(LiveDatabase, EncryptionThatTheServerDoesNotOffer) {
+  orders_.parameters = {{"sslmode", "require"}};
+  expect_failure(orders_, "TLSFailure", "SSL");
+}
+
+TEST_F(LiveDatabase, SlotsFull) {
+  ASSERT_TRUE(wait_until([this] {  // the server has seen the end of what earlier tests opened
+    return value_of(
+               postgres_.superuser(),
+               "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'") ==
+           "1";
+  }));
+  pg::ThreadResolver resolver;
+  pg::LibpqSessionFactory factory(resolver);
+  std::vector<std::unique_ptr<pg::Session>> sessions;
+  while (true) {
+    sessions.push_back(factory.connect(live::database_target(orders_), clock_.monotonic()));
+    pg::Session& last = *sessions.back();
+    ASSERT_TRUE(pg::testing::drive(last, [&] {
+      return last.state() == pg::Session::State::kIdle ||
+             last.state() == pg::Session::State::kFailed;
+    }));
+    if (last.state() == pg::Session::State::kFailed) break;
+    ASSERT_LT(sessions.size(), 31u);
+  }
+  EXPECT_EQ(sessions.size(), 25u);  // 30 - 4 - 2, and the one that was refused
+  expect_failure(orders_, "TooManyConnections", "remaining connection slots are reserved");
+  sessions.clear();
+  EXPECT_TRUE(wait([](const LiveState& state) { return state.database.outcome == Outcome::kOk; }));
+}
+
+TEST_F(LiveDatabase, LimitOfTheRole) {
+  postgres_.sql("ALTER ROLE app CONNECTION LIMIT 0");
+  expect_failure(orders_, "TooManyConnections", "too many connections for role");
+}
+
+TEST_F(LiveDatabase, ARestartIsFollowed) {
+  Postgres postgres;
+  const auto before = ask_database(postgres.superuser()).server;
+  postgres.stop();
+  ASSERT_TRUE(
+      wait([](const LiveState& state) { return state.database.outcome == Outcome::kFailed; }));
+  EXPECT_EQ(live_.state(kKey).database.reason, "ConnectionRefused");
+  EXPECT_EQ(live_.state(kKey).database.server, before);
+  postgres.set_options({"max_connections=40"});
+  postgres.start();
+  ASSERT_TRUE(wait([](const LiveState& state) { return state.database.outcome == Outcome::kOk; }));
+  EXPECT_EQ(live_.state(kKey).database.server->max_connections, 40);
+}
+
+TEST_F(LiveDatabase, NeverTwoConnections) {
+  postgres_.sql("ALTER ROLE app CONNECTION LIMIT 1");  // the server itself counts
+  for (int i = 0; i < 4; ++i) {
+    const live::DatabaseState state = ask_database(orders_);
+    EXPECT_EQ(state.outcome, Outcome::kOk) << state.message;
+  }
+  postgres_.sql(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+      " WHERE usename = 'app'");
+  EXPECT_EQ(ask_database(orders_).outcome, Outcome::kOk);
+}
+
+// --- pods and the published way in ------------------------------------------------------------
+
+class LivePooler : public LiveRing, public ::testing::WithParamInterface<Version> {
+ protected:
+  LiveTarget pod_target() {
+    LiveTarget target;
+    target.console = {std::string(engine::pgbouncer::kAdminUser), pgbouncer_.admin().password};
+    target.pods = {{"u1", "orders-pooler-0", "127.0.0.1", pgbouncer_.port()}};
+    return target;
+  }
+  bool wait_for_pod(const std::function<bool(const live::PodState&)>& done) {
+    return wait([&](const LiveState& state) {
+      return state.pods.contains("u1") && done(state.pods.at("u1"));
+    });
+  }
+
+  Postgres& postgres_ = shared_postgres();
+  urls::Connection orders_ = postgres_.make_user("app", "s3cret", "orders");
+  PgBouncer pgbouncer_{GetParam(), orders_};
+};
+
+TEST_P(LivePooler, ReadsTheMarkerBack) {
+  pgbouncer_.start();
+  live_.set_target(kKey, pod_target());
+  ASSERT_TRUE(wait_for_pod([](const auto& pod) { return pod.outcome == Outcome::kOk; }));
+  EXPECT_EQ(live_.state(kKey).pods.at("u1").revision, pgbouncer_.revision().hash);
+  EXPECT_EQ(live_.state(kKey).pods.at("u1").version, number_of(GetParam()));
+}
+
+TEST_P(LivePooler, FollowsARestart) {
+  pgbouncer_.start(4);
+  live_.set_target(kKey, pod_target());
+  const std::string first = pgbouncer_.revision().hash;
+  ASSERT_TRUE(wait_for_pod([&](const auto& pod) { return pod.revision == first; }));
+  pgbouncer_.stop(SIGKILL);
+  EXPECT_TRUE(wait_for_pod([](const auto& pod) { return pod.outcome == Outcome::kFailed; }));
+  pgbouncer_.start(5);
+  EXPECT_NE(pgbouncer_.revision().hash, first);
+  EXPECT_TRUE(wait_for_pod([&](const auto& pod) {
+    return pod.outcome == Outcome::kOk && pod.revision == pgbouncer_.revision().hash;
+  }));
+}
+
+TEST_P(LivePooler, TellsThatThePasswordIsAnother) {
+  pgbouncer_.start();
+  LiveTarget target = pod_target();
+  target.console.password = "of another operator";
+  live_.set_target(kKey, target);
+  EXPECT_TRUE(wait_for_pod([](const auto& pod) { return pod.login_refused; }));
+  EXPECT_EQ(live_.state(kKey).pods.at("u1").outcome, Outcome::kFailed);
+  live_.set_target(kKey, pod_target());
+  EXPECT_TRUE(wait_for_pod(
+      [](const auto& pod) { return pod.outcome == Outcome::kOk && !pod.login_refused; }));
+}
+
+TEST_P(LivePooler, ADrainingPodStillAnswers) {
+  pgbouncer_.start();
+  live_.set_target(kKey, pod_target());
+  ASSERT_TRUE(wait_for_pod([](const auto& pod) { return pod.outcome == Outcome::kOk; }));
+  // A client in a transaction holds the pod; its admin session goes on, new logins are refused.
+  pg::ThreadResolver resolver;
+  pg::LibpqSessionFactory factory(resolver);
+  const auto client =
+      factory.connect(live::database_target(pgbouncer_.pooled()), clock_.monotonic());
+  ASSERT_TRUE(pg::testing::drive_to(*client, pg::Session::State::kIdle));
+  client->query("BEGIN", clock_.monotonic() + std::chrono::minutes(1));
+  ASSERT_TRUE(pg::testing::drive_to(*client, pg::Session::State::kIdle));
+  std::thread stopped([this] { pgbouncer_.stop(SIGINT); });
+  EXPECT_TRUE(wait_until([this] { return !answers(pgbouncer_.port()); }));
+  live_.set_target(kKey, pod_target());
+  live_.hurry(kKey);
+  const live::PodState state = live_.state(kKey).pods.at("u1");
+  EXPECT_EQ(state.outcome, Outcome::kOk);
+  client->query("COMMIT", clock_.monotonic() + std::chrono::minutes(1));
+  EXPECT_TRUE(
+      pg::testing::drive(*client, [&] { return client->state() != pg::Session::State::kBusy; }));
+  EXPECT_TRUE(client->take().value().ok());
+  stopped.join();
+  EXPECT_TRUE(wait_for_pod([](const auto& pod) { return pod.outcome == Outcome::kFailed; }));
+}
+
+TEST_P(LivePooler, VerifiesOnceAndHoldsNothing) {
+  pgbouncer_.start();
+  EXPECT_EQ(verify(pgbouncer_.pooled(), pgbouncer_.port()).outcome, Outcome::kOk);
+  EXPECT_TRUE(wait_until([this] {
+    return value_of(orders_,
+                    "SELECT count(*) FROM pg_stat_activity WHERE datname = 'orders'"
+                    " AND state <> 'idle' AND pid <> pg_backend_pid()") == "0";
+  }));
+  const auto clients = ask(pgbouncer_.console(), "SHOW CLIENTS");
+  ASSERT_TRUE(clients.ok());
+  for (const auto& row : clients.value().cells) EXPECT_NE(row.at(1), "app");
+}
+
+TEST_P(LivePooler, VerificationTellsWhy) {
+  const live::VerificationState nobody = verify(pgbouncer_.pooled(), pgbouncer_.port());
+  EXPECT_EQ(nobody.reason, "OperatorCannotReachPooler");
+  EXPECT_THAT(nobody.message, HasSubstr(kService));
+  pgbouncer_.start();
+  EXPECT_TRUE(
+      wait([](const LiveState& state) { return state.verification.outcome == Outcome::kOk; }));
+
+  urls::Connection wrong = pgbouncer_.pooled();
+  wrong.password = "not s3cret";
+  const live::VerificationState refused = verify(wrong, pgbouncer_.port());
+  EXPECT_EQ(refused.reason, "VerificationFailed");
+  EXPECT_THAT(refused.message, HasSubstr("authentication failed"));
+  EXPECT_THAT(refused.message, Not(HasSubstr("s3cret")));
+
+  urls::Connection elsewhere = pgbouncer_.pooled();
+  elsewhere.database = "nodb";
+  EXPECT_THAT(verify(elsewhere, pgbouncer_.port()).message, HasSubstr("no such database"));
+}
+
+TEST_P(LivePooler, VerificationWaitsForTheDatabase) {
+  pgbouncer_.start();
+  postgres_.stop();
+  const live::VerificationState waiting = verify(pgbouncer_.pooled(), pgbouncer_.port());
+  EXPECT_EQ(waiting.outcome, Outcome::kFailed);
+  EXPECT_EQ(waiting.reason, "VerificationFailed");
+  postgres_.start();
+  EXPECT_TRUE(
+      wait([](const LiveState& state) { return state.verification.outcome == Outcome::kOk; }));
+}
+
+INSTANTIATE_TEST_SUITE_P(PgBouncer, LivePooler, ::testing::Values(Version::k124, Version::k126),
+                         [](const auto& each) {
+                           return each.param == Version::k124 ? "Trixie" : "Forky";
+                         });
+
+}  // namespace
+}  // namespace pooler::ring
