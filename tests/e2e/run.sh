@@ -2,6 +2,7 @@
 # The e2e ring: the whole product on a real cluster, from outside. Called by ./x test e2e.
 #
 #   tests/e2e/run.sh [--context NAME] [-k EXPR] [ARGUMENT OF PYTEST...]
+#   tests/e2e/run.sh [--context NAME] --prepare      everything but the tests
 #
 # Without --context: our own test cluster, brought up if it is down, with images made from this tree.
 # With --context: a cluster of yours (kind, minikube), whose nodes get the images by its own tool.
@@ -12,15 +13,17 @@ source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../../scripts/lib.sh"
 source "$root_dir/scripts/packages.sh"
 
 here=$root_dir/tests/e2e
-namespace=pooler-system
+namespace=pooler-e2e
 release=pooler-operator
 shop=$root_dir/build/e2e/shop.tar
 context=
 arguments=()
+prepare_only=
 while (($#)); do
   case $1 in
   --context) context=${2:?--context needs a name} && shift ;;
   --context=*) context=${1#*=} ;;
+  --prepare) prepare_only=yes ;;
   *) arguments+=("$1") ;;
   esac
   shift
@@ -63,6 +66,16 @@ load_archive_elsewhere() {
   esac
 }
 
+# Two operators would both work on every PoolerConfig.
+no_other_operator() {
+  local others
+  others=$(inside kubectl ${context:+--context "$context"} get deployments --all-namespaces \
+    -l app.kubernetes.io/name=pooler-operator --no-headers \
+    -o custom-columns=NAMESPACE:.metadata.namespace,NAME:.metadata.name | grep -v "^$namespace " || true)
+  [[ -z $others ]] || die "another operator runs in this cluster: $others" \
+    "Uninstall it first (what ./x demo left: it says how at its end), or ./x cluster down."
+}
+
 install_operator() {
   # The tag stays the same from build to build, so the image's id is what makes the pod a new one.
   helm_ upgrade --install "$release" "$root_dir/charts/pooler-operator" --namespace "$namespace" \
@@ -103,10 +116,12 @@ main() {
     grep -qF "$("$here/build-example.sh" image)"; then
     "$root_dir/x" cluster load-image "$shop"
   fi
+  no_other_operator
   step "Installing the operator by its chart" install_operator
+  [[ -z $prepare_only ]] || return 0
   rm -rf "$root_dir/build/e2e/failures"
   local ran=0 failed=0
-  half -m "not operator" -n "${POOLER_E2E_WORKERS:-4}" --dist worksteal
+  half -m "not operator" -n "${POOLER_E2E_WORKERS:-4}"
   half -m operator
   ((ran)) || die "no test ran" "-k EXPR names none: tests/e2e/run.sh --collect-only -q lists them."
   ((failed == 0)) || die "e2e: tests failed" \

@@ -12,7 +12,7 @@ SELECTOR = "app.kubernetes.io/name=pooler-operator"
 class Operator:
     def __init__(self, cluster):
         self.cluster = cluster
-        self.namespace = os.environ.get("POOLER_OPERATOR_NAMESPACE", "pooler-system")
+        self.namespace = os.environ.get("POOLER_OPERATOR_NAMESPACE", "pooler-e2e")
 
     def deployment(self):
         found = self.cluster.list("Deployment", self.namespace, SELECTOR)
