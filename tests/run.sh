@@ -9,16 +9,13 @@
 set -euo pipefail
 source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../scripts/lib.sh"
 source "$root_dir/scripts/packages.sh"
+source "$root_dir/scripts/build.sh"
 cd "$root_dir"
 
 all_rings=(lint unit fault pooler e2e fuzz)
 # libFuzzer's time for each target; longer by hand: FUZZ_SECONDS=3600 ./x test fuzz
-fuzz_seconds=${FUZZ_SECONDS:-8}
+fuzz_seconds=${FUZZ_SECONDS:-20}
 results=()
-
-configure() { # PRESET
-  [[ -f build/$1/build.ninja ]] || step "Configuring $1" cmake --preset "$1"
-}
 
 compile() { # PRESET TARGET...
   configure "$1"
@@ -104,21 +101,11 @@ ring_e2e() {
 
 ring_fuzz() {
   need_apt "${build_packages[@]}" "${fuzz_packages[@]}"
+  configure fuzz
+  step "Fuzz targets run $fuzz_seconds s each" cmake -DPOOLER_FUZZ_SECONDS="$fuzz_seconds" build/fuzz
   compile fuzz ring_fuzz
-  tested fuzz "$fuzz_seconds s each" fuzz_all
-}
-
-fuzz_all() {
-  local target passed=0 name
-  for target in build/fuzz/bin/fuzz_*; do
-    name=$(basename "$target")
-    mkdir -p "build/fuzz/corpus/$name"
-    "$target" -max_total_time="$fuzz_seconds" -max_len=4096 -print_final_stats=0 -verbosity=0 \
-      "build/fuzz/corpus/$name" "tests/fuzz/corpus/$name" || return 1
-    passed=$((passed + 1))
-    say "$name: no finding"
-  done
-  echo "$passed passed, 0 failed"
+  tested fuzz "every parser, $fuzz_seconds s each" \
+    ctest_of fuzz -L '^fuzz$' --quiet --output-on-failure
 }
 
 main() {
