@@ -28,7 +28,7 @@ void log_change(const std::string& key, std::string_view what, Outcome was, Outc
   if (was == is || is == Outcome::kUnknown) return;
   if (is == Outcome::kOk) return log_info(std::string(what) + " works", {{"poolerconfig", key}});
   log_warning(std::string(what) + " does not work",
-              {{"poolerconfig", key}, {"reason", reason}, {"message", message}});
+              {{"poolerconfig", key}, {"reason", reason}, {"detail", message}});
 }
 
 void log_changes(const std::string& key, const LiveState& was, const LiveState& is) {

@@ -79,9 +79,8 @@ class Judge {
     const std::string ratio =
         std::to_string(status_.pods.serving) + "/" + std::to_string(wanted_) + " replicas serve";
     if (!found_.foreign.empty()) {
-      return no(api::reason::kNotOwned, "an object named " + found_.foreign +
-                                            " exists and belongs to others; it is left as it is: "
-                                            "delete or rename it, or use another name");
+      return no(api::reason::kNotOwned,
+                found_.foreign + "; it is left as it is: delete or rename it, or use another name");
     }
     if (found_.blocked) {
       return no(api::reason::kProgressing,

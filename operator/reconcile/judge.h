@@ -26,7 +26,7 @@ struct Findings {
   std::vector<Ordinal> ordinals;
   Rollout rollout;
   std::string image;
-  std::string foreign;   // name of an object of the workload that belongs to others
+  std::string foreign;   // which object of the workload belongs to others, in words
   bool blocked = false;  // nothing is begun: a name of ours is taken, or not free yet
   bool writing = false;  // objects are being written in this very round
   std::string binding;   // name of the published Secret, once it is published

@@ -133,15 +133,23 @@ class Planner {
 
   // A name of ours is taken: a pooler that runs goes on, a new one is not begun.
   bool blocked_by_others() {
-    for (const Child* child :
-         {static_cast<const Child*>(&see_.workload), static_cast<const Child*>(&see_.client),
-          static_cast<const Child*>(&see_.peers), static_cast<const Child*>(&see_.files),
-          static_cast<const Child*>(&see_.admin)}) {
+    const std::pair<const char*, const Child*> named[] = {
+        {"StatefulSet", &see_.workload}, {"Service", &see_.client},
+        {"Service", &see_.peers},        {"Secret", &see_.files},
+        {"Secret", &see_.admin},         {"PodDisruptionBudget", &see_.disruption_budget}};
+    for (const auto& [kind, child] : named) {
       if (usable(*child)) continue;
       if (!see_.workload.ours()) found_.blocked = true;
-      if (child->ownership == Ownership::kForeign) found_.foreign = child->meta.name;
+      if (child->ownership == Ownership::kForeign) found_.foreign = whose(kind, child->meta);
     }
     return found_.blocked;
+  }
+
+  // "Service shop/orders-pooler exists and belongs to PoolerConfig billing"
+  static std::string whose(const std::string& kind, const kube::Meta& meta) {
+    const kube::OwnerReference* owner = meta.controller_owner();
+    return kind + " " + to_string(meta.key()) + " exists and belongs to " +
+           (owner == nullptr ? "others" : owner->kind + " " + owner->name);
   }
 
   // ---- budget and revision
@@ -332,9 +340,9 @@ class Planner {
     if (see_.published.ownership == Ownership::kForeign) {
       usable(see_.published);
       verdict = no(api::reason::kNotOwned,
-                   "Secret " + config_.ns + "/" + config_.spec.connection_secret_name +
-                       " exists and belongs to others; it is left as it is: delete or rename it, "
-                       "or give spec.connectionSecret.name another name in a new PoolerConfig");
+                   whose("Secret", see_.published.meta) +
+                       "; it is left as it is: delete or rename it, or make a PoolerConfig with "
+                       "another spec.connectionSecret.name");
       return;
     }
     if (!usable(see_.published) || !admin_ || found_.blocked) {

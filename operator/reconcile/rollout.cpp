@@ -95,7 +95,11 @@ class Planner {
     }
     if (births < want) {
       out_.in_progress = true;
-      if (out_.waiting.empty()) out_.waiting = "server connections that others still hold";
+      const bool unwritten = out_.assign[births].empty();
+      if (out_.waiting.empty()) {
+        out_.waiting =
+            unwritten ? "a first configuration" : "server connections that others still hold";
+      }
     }
     return births;
   }

@@ -345,6 +345,7 @@ TEST_F(PlanTest, AForeignStatefulSetIsNeverTouched) {
   const Plan planned = step();
   EXPECT_TRUE(planned.writes.empty()) << "no pooler is begun beside it";
   EXPECT_EQ(status("PoolerAvailable"), "False NotOwned");
+  EXPECT_NE(message("PoolerAvailable").find("StatefulSet orders-pooler exists"), std::string::npos);
   EXPECT_EQ(status("Stalled"), "True NotOwned");
   EXPECT_TRUE(planned.look_again);
 }
