@@ -121,16 +121,17 @@ class ByteChannel final : public PushBuffer {
     bytes_.clear();
     resume(held);
   }
-  void finish(bool whole) {
+  // `error`: nullopt where the server has ended the body in good order.
+  void finish(std::optional<TransportError> error) {
     std::lock_guard held(mutex_);
     finished_ = true;
-    whole_ = whole;
+    error_ = std::move(error);
     changed_.notify_all();
   }
-  // The server has ended the body in good order. Valid once take() has given "".
-  [[nodiscard]] bool whole() {
+  // Valid once take() has given "".
+  [[nodiscard]] std::optional<TransportError> error() {
     std::lock_guard held(mutex_);
-    return whole_;
+    return error_;
   }
 
  protected:
@@ -158,7 +159,7 @@ class ByteChannel final : public PushBuffer {
   std::condition_variable_any changed_;
   std::string bytes_;
   bool finished_ = false;
-  bool whole_ = false;
+  std::optional<TransportError> error_;
   bool abandoned_ = false;
   std::optional<pplx::task_completion_event<size_t>> waiting_;
   size_t waiting_count_ = 0;
@@ -191,6 +192,13 @@ TransportError request_error(const std::exception& thrown, std::stop_token stop)
     default:
       return {Kind::kDisconnected, text};
   }
+}
+
+// Of a body that did not end well: but for a time-out, its code means nothing.
+TransportError body_error(const std::exception& thrown) {
+  const auto* failed = dynamic_cast<const http::http_exception*>(&thrown);
+  const bool timed_out = failed != nullptr && failed->error_code().value() == ETIMEDOUT;
+  return {timed_out ? Kind::kTimeout : Kind::kDisconnected, thrown.what()};
 }
 
 std::optional<std::chrono::seconds> retry_after(const http::http_response& response) {
@@ -248,8 +256,7 @@ class CpprestTransport final : public HttpTransport {
     } catch (const std::exception& thrown) {
       if (body->too_long()) return failure(TransportError{Kind::kProtocol, "body too long"});
       if (!answer || stop.stop_requested()) return failure(request_error(thrown, stop));
-      return failure(
-          TransportError{timed_out(thrown) ? Kind::kTimeout : Kind::kDisconnected, thrown.what()});
+      return failure(body_error(thrown));
     }
     if (answer->status_code() == http::status_codes::Unauthorized) tokens_.rejected(began);
     return Response{answer->status_code(), retry_after(*answer), body->take()};
@@ -270,13 +277,13 @@ class CpprestTransport final : public HttpTransport {
       const auto answer = client.request(*message, cancel.get_token()).get();
       if (answer.status_code() == http::status_codes::Unauthorized) tokens_.rejected(began);
       auto done = answer.content_ready().then([channel](pplx::task<http::http_response> body) {
-        bool whole = true;
+        std::optional<TransportError> error;
         try {
           body.get();  // is done: does not block
-        } catch (const std::exception&) {
-          whole = false;
+        } catch (const std::exception& thrown) {
+          error = body_error(thrown);
         }
-        channel->finish(whole);
+        channel->finish(std::move(error));
       });
       auto end = read(answer, *channel, sink, stop);
       // Whatever the reason: the connection is let go before its client.
@@ -291,11 +298,6 @@ class CpprestTransport final : public HttpTransport {
   }
 
  private:
-  static bool timed_out(const std::exception& thrown) {
-    const auto* failed = dynamic_cast<const http::http_exception*>(&thrown);
-    return failed != nullptr && failed->error_code().value() == ETIMEDOUT;
-  }
-
   static Result<StreamEnd, TransportError> read(const http::http_response& answer,
                                                 ByteChannel& channel, LineSink& sink,
                                                 std::stop_token stop) {
@@ -316,8 +318,9 @@ class CpprestTransport final : public HttpTransport {
       if (!on) return failure(on.error());
       if (!*on) return end;
     }
-    if (channel.whole() || !lines) return end;
-    return failure(TransportError{Kind::kDisconnected, "the stream was cut"});
+    auto error = channel.error();
+    if (!error || !lines) return end;
+    return failure(std::move(*error));
   }
 
   // False: the sink wants no more.
