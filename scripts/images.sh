@@ -68,7 +68,7 @@ make_stamped_image() {
   shift 4
   # Somebody else may have made it while we waited.
   up_to_date "$stamp" "$inputs" && return
-  step "$title" "$@" || return
+  step "$title" "$@"
   printf '%s\n%s\n' "$inputs" "$(store images -q --no-trunc "$image")" >"$stamp.new"
   mv "$stamp.new" "$stamp"
 }
@@ -98,7 +98,7 @@ make_base() {
     "$container"
   store commit --quiet --rm --signature-policy "$images_dir/policy.json" "$container" \
     "$(base_image "$suite")"
-  rm -rf "$root"
+  rm -rf --one-file-system "$root"
 }
 
 image_base() {

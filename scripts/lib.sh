@@ -39,7 +39,8 @@ die() {
 
 # step TITLE CMD...: the output of CMD goes to a file, whose end is shown if CMD fails. A terminal
 # sees the seconds run; a log gets a line after 2 s, then one each 30 s, and one at the end.
-# CMD has a process group of its own, so that an interrupt ends all of it.
+# CMD has a process group of its own, so that an interrupt ends all of it. If CMD is a function, do
+# not write `step ... || ...`: bash would let all of its commands fail unnoticed.
 step() {
   local title=$1 began log status=0 pid spent next_line=2
   shift

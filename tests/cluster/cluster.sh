@@ -246,7 +246,7 @@ take_down() {
   wait_until 5 nobody_left "${networks[@]}" || true
   unmount_below "$run_dir"
   [[ ! -e /run/netns/$netns ]] || ip netns del "$netns"
-  rm -rf "$run_dir" "/etc/netns/$netns"
+  rm -rf --one-file-system "$run_dir" "/etc/netns/$netns"
   forget_traces
 }
 
@@ -279,7 +279,7 @@ down() {
     "$root_dir/scripts/images.sh" buildah rm --all >/dev/null 2>&1 || true
     unmount_below "$images_dir"
     unmount_below "$state_dir"
-    rm -rf "$state_dir" "$cache_dir"
+    rm -rf --one-file-system "$state_dir" "$cache_dir"
     echo "Removed $state_dir and $cache_dir."
   fi
 }

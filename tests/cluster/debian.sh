@@ -54,7 +54,7 @@ make_root() {
   [[ -e /usr/share/debootstrap/scripts/$suite ]] || script=(/usr/share/debootstrap/scripts/sid)
   proxy=$(apt-config dump | sed -nE 's/^Acquire::http::Proxy "([^"]+)".*/\1/p')
   unmount_below "$dir"
-  rm -rf "$dir"
+  rm -rf --one-file-system "$dir"
   mkdir -p "$dir"
   ${proxy:+env http_proxy="$proxy"} debootstrap --variant=minbase \
     --keyring=/usr/share/keyrings/debian-archive-keyring.gpg \
