@@ -36,11 +36,7 @@ for line in sys.stdin:
 @pytest.fixture
 def killer(node):
     """kill() ends the operator within milliseconds: its process was found beforehand."""
-    from harness.runner import Program
-
-    class Access:
-        cluster, namespace, pod = node.cluster, node.namespace, node.pod
-    program = Program(Access, ["python3", "-u", "-c", KILLER], {})
+    program = node.start(["python3", "-u", "-c", KILLER])
     program.event("ready", "the killer")
     yield program
     program.abandon()

@@ -74,9 +74,9 @@ def test_only_after_a_query_worked(cluster, namespace, make_pooler, runner):
 def test_no_route_through_the_service(cluster, namespace, postgres, make_pooler):
     """A pooler that is empty can't be verified: the Secret waits and says so."""
     pooler = make_pooler(replicas=0)
-    found = pooler.wait_condition("SecretPublished", "False")
     pooler.wait_condition("PoolerAvailable", "False", "ScaledToZero")
-    assert "no replicas" in found["message"]
+    wait_for("what the Secret waits for",
+             lambda: "no replicas" in pooler.condition("SecretPublished")["message"])
     assert pooler.secret() is None
     cluster.kubectl("scale", "-n", namespace, "plc/orders", "--replicas=1")
     pooler.wait_ready()

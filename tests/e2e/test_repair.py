@@ -78,11 +78,11 @@ def test_configuration_changed_behind_our_back(cluster, make_pooler, runner):
     pooler = make_pooler().wait_settled()
     files = pooler.object("Secret", "-config")["data"]
     victim = next(key for key in files if key.endswith(".pgbouncer.ini"))
-    cluster.patch("Secret", pooler.namespace, pooler.workload + "-config",
-                  {"data": {victim: base64.b64encode(b"pool_mode = session\n").decode(),
-                            "stray": base64.b64encode(b"x").decode()}})
-    wait_for("the files are as they were",
-             lambda: pooler.object("Secret", "-config")["data"] == files)
+    for change in (base64.b64encode(b"pool_mode = session\n").decode(), None):
+        cluster.patch("Secret", pooler.namespace, pooler.workload + "-config",
+                      {"data": {victim: change}})
+        wait_for("the files are as they were",
+                 lambda: pooler.object("Secret", "-config")["data"] == files)
     pooler.wait_settled()
     assert runner.sql(pooler.secret()["DATABASE_POOLED_URL"], "select 1") == [[1]]
 

@@ -36,4 +36,4 @@ def collect(folder, cluster, operator, namespaces, runner=None):
     if runner:
         save("clients.txt", "\n".join(
             f"{p.argv[:2]}\n" + "\n".join(map(str, p.events[-200:])) + "\n" + "\n".join(p.stderr)
-            for p in runner._programs))
+            for p in runner.programs))

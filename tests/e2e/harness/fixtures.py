@@ -56,7 +56,8 @@ def session_parts(cluster, session_namespace):
     postgres = Postgres(cluster, runner, session_namespace).create()
     runner.create()
     runner.wait_ready()
-    return runner, postgres.wait_ready()
+    yield runner, postgres.wait_ready()
+    runner.stop()
 
 
 @pytest.fixture(scope="session")
@@ -88,7 +89,9 @@ def own_postgres(cluster, runner, namespace):
 
 @pytest.fixture(scope="session")
 def node(cluster, session_namespace):
-    return Node(cluster, session_namespace).create()
+    made = Node(cluster, session_namespace).create()
+    yield made
+    made.agent.stop()
 
 
 @pytest.fixture

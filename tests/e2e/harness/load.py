@@ -47,13 +47,15 @@ class FollowedLog:
 class Load:
     """Transactions of numbered rows through the pooler, and the logs of its pods."""
 
-    def __init__(self, runner, pooler, clients=90, think=0.15, sleep=0.15, duration=300, extra=()):
+    def __init__(self, runner, pooler, clients=90, think=0.15, sleep=0.15, duration=300, verify=True,
+                 extra=()):
         self.cluster = runner.cluster
         self.pooler = pooler
         data = pooler.secret()
         self.program = runner.load(
             "transactions", "--clients", clients, "--duration", duration, "--think", think, "--sleep",
-            sleep, "--init", "--verify", "--admin-url-env", "DATABASE_URL", "--status-ms", "20", *extra,
+            sleep, "--init", *(["--verify"] if verify else []), "--admin-url-env", "DATABASE_URL",
+            "--status-ms", "20", *extra,
             url=data["DATABASE_POOLED_URL"], database_url=data["DATABASE_URL"])
         self.logs = {}
         for pod in pooler.pods():

@@ -1,6 +1,7 @@
 """Signals to processes of other pods, which no kubectl command can send: from a privileged pod that
 sees the node's processes. Each process is found by its container's id, never by its name."""
 
+from harness.agent import Agent, Program
 from harness.cluster import is_ready
 from harness.runner import IMAGE
 from harness.wait import wait_for
@@ -26,6 +27,10 @@ class Node:
         self.cluster = cluster
         self.namespace = namespace
         self.pod = name
+        self.agent = Agent(cluster, namespace, name)
+
+    def start(self, argv):
+        return Program(self.agent, argv, {})
 
     def create(self):
         self.cluster.create({
@@ -44,5 +49,5 @@ class Node:
         """Sends SIG<name> to every process of every container of `pod`."""
         for status in pod["status"]["containerStatuses"]:
             container = status["containerID"].split("://")[1]
-            done = self.cluster.exec(self.namespace, self.pod, "python3", "-c", FIND, name, container)
-            assert int(done.stdout) > 0, f"no process of {pod['metadata']['name']} was found"
+            done = self.start(["python3", "-c", FIND, name, container]).result()
+            assert int(done["text"]) > 0, f"no process of {pod['metadata']['name']} was found"

@@ -88,7 +88,8 @@ class Postgres:
     def wait_ready(self):
         wait_for(f"Postgres {self.name} is ready", lambda: [
             pod for pod in self.pods() if is_ready(pod)], timeout=90)
-        self.admin_sql("select 1")
+        # Ready pods are one thing, a Service that already leads to them another.
+        wait_for(f"Postgres {self.name} answers", lambda: self.admin_sql("select 1"), timeout=30)
         return self
 
     def pods(self):
