@@ -1,5 +1,7 @@
 #include "live/live.h"
 
+#include <pthread.h>
+
 #include <atomic>
 #include <map>
 #include <set>
@@ -101,6 +103,7 @@ class Live::Loop {
 
  private:
   void run() {
+    pthread_setname_np(pthread_self(), "live");
     while (!stopping_) {
       for (Probe* probe : poller_.wait(clock_)) {
         probe->advance(clock_.monotonic());

@@ -67,6 +67,10 @@ struct Question {
     if (fd >= 0) close(fd);
     fd = -1;
   }
+  [[nodiscard]] bool wanted() {
+    std::lock_guard held(mutex);
+    return !abandoned;
+  }
   void reply(Answer given) {
     std::lock_guard held(mutex);
     if (abandoned) return;
@@ -123,7 +127,7 @@ struct ThreadResolver::Shared {
       const std::shared_ptr<Question> question = std::move(questions.front());
       questions.pop_front();
       held.unlock();
-      question->reply(resolve(question->host, 0));
+      if (question->wanted()) question->reply(resolve(question->host, 0));
       held.lock();
     }
   }

@@ -12,7 +12,6 @@ namespace {
 
 namespace console = engine::pgbouncer;
 using ::testing::Each;
-using ::testing::HasSubstr;
 using ::testing::Not;
 
 class Files : public ::testing::TestWithParam<Version> {

@@ -218,6 +218,68 @@ TEST_F(LiveDatabase, NeverTwoConnections) {
   EXPECT_EQ(ask_database(orders_).outcome, Outcome::kOk);
 }
 
+class LiveEncrypted : public LiveRing {
+ protected:
+  LiveEncrypted() {
+    postgres_.stop();
+    postgres_.make_certificate();
+    postgres_.start();
+    orders_ = postgres_.make_user("app", "s3cret", "orders");
+    orders_.hosts[0].host = "localhost";
+  }
+  live::DatabaseState ask_with(const std::string& mode, const std::string& roots = "") {
+    orders_.parameters = {{"sslmode", mode}};
+    if (!roots.empty()) orders_.parameters.emplace_back("sslrootcert", roots);
+    return ask_database(orders_);
+  }
+  // Of the operator's own connection.
+  std::string encrypted() {
+    return value_of(postgres_.superuser(),
+                    "SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)"
+                    " WHERE usename = 'app'");
+  }
+
+  Postgres postgres_;
+  urls::Connection orders_;
+};
+
+TEST_F(LiveEncrypted, WhereTheModeAsksForIt) {
+  for (const std::string mode : {"prefer", "require"}) {
+    const live::DatabaseState state = ask_with(mode);
+    EXPECT_EQ(state.outcome, Outcome::kOk) << state.message;
+    EXPECT_EQ(encrypted(), "t");
+  }
+  EXPECT_EQ(ask_with("disable").outcome, Outcome::kOk);
+  EXPECT_EQ(encrypted(), "f");
+}
+
+TEST_F(LiveEncrypted, OnlyATrustedCertificateIsVerified) {
+  const live::DatabaseState unknown = ask_with("verify-full");
+  EXPECT_EQ(unknown.reason, "TLSFailure");
+  EXPECT_THAT(unknown.message, HasSubstr("certificate verify failed"));
+  for (const std::string mode : {"verify-ca", "verify-full"}) {
+    const live::DatabaseState state = ask_with(mode, postgres_.certificate());
+    EXPECT_EQ(state.outcome, Outcome::kOk) << state.message;
+    EXPECT_EQ(encrypted(), "t");
+  }
+  orders_.hosts[0].host = "127.0.0.1";
+  EXPECT_EQ(ask_with("verify-ca", postgres_.certificate()).outcome, Outcome::kOk);
+  const live::DatabaseState misnamed = ask_with("verify-full", postgres_.certificate());
+  EXPECT_EQ(misnamed.reason, "TLSFailure");
+  EXPECT_THAT(misnamed.message, HasSubstr("127.0.0.1"));
+}
+
+TEST_F(LiveEncrypted, ThroughThePooler) {
+  orders_.parameters = {{"sslmode", "require"}};
+  for (const Version version : {Version::k124, Version::k126}) {
+    PgBouncer pgbouncer(version, orders_);
+    pgbouncer.start();
+    EXPECT_EQ(
+        value_of(pgbouncer.pooled(), "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"),
+        "t");
+  }
+}
+
 // --- pods and the published way in ------------------------------------------------------------
 
 class LivePooler : public LiveRing, public ::testing::WithParamInterface<Version> {

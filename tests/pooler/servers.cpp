@@ -154,6 +154,19 @@ void Postgres::stop() {
   process_->wait();
 }
 
+void Postgres::make_certificate() {
+  const std::string key = data() + "/server.key";
+  run({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+       "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout",
+       key, "-out", certificate(), "-batch"});
+  run({"cp", certificate(), data() + "/server.crt"});
+  for (const std::string& file : {key, data() + "/server.crt"}) {
+    fs::permissions(file, fs::perms::owner_read);
+    run({"chown", std::to_string(kPostgresUser), file});
+  }
+  options_.push_back("ssl=on");
+}
+
 pg::Rows Postgres::sql(const std::string& text, const std::string& database) {
   auto answer = ask(superuser(database), text);
   if (!answer.ok()) throw std::runtime_error(answer.error().message);

@@ -35,6 +35,9 @@ class Postgres {
   void start();
   void stop();  // as `pg_ctl stop -m fast`
   void set_options(std::vector<std::string> options) { options_ = std::move(options); }
+  // Encrypts from the next start on, with a certificate for "localhost" that only it has signed.
+  void make_certificate();
+  [[nodiscard]] std::string certificate() const { return folder_.path() + "/server.crt"; }
 
   [[nodiscard]] int port() const { return port_; }
   // As the superuser; throws where it fails.
