@@ -287,7 +287,7 @@ main() {
   ((EUID == 0)) || exec sudo -H env PATH="$PATH" POOLER_STARTED="$POOLER_STARTED" \
     POOLER_CLUSTER="$netns" RUNNER_PROGRAMS="${RUNNER_PROGRAMS:-}" "$0" "$@"
   PATH=$PATH:/usr/sbin:/sbin
-  need_commands "${cluster_commands[@]}"
+  need_cluster_tools
   mkdir -p "$stamps" "$images_dir/tmp"
   echo '{"default": [{"type": "insecureAcceptAnything"}]}' >"$images_dir/policy.json"
   case ${1:-} in

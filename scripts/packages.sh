@@ -8,11 +8,13 @@ build_packages=(
   nlohmann-json3-dev prometheus-cpp-dev libmicrohttpd-dev libcli11-dev libgtest-dev libgmock-dev
 )
 
-# For ./x lint.
+# Where bookworm differs: its clang, and its buildah, which still starts without a network backend.
 case $(. /etc/os-release && echo "${VERSION_CODENAME:-}") in
-bookworm) clang=14 ;;
-*) clang=19 ;;
+bookworm) clang=14 network_backend='' ;;
+*) clang=19 network_backend=netavark ;;
 esac
+
+# For ./x lint.
 lint_packages=("clang-format-$clang" "clang-tidy-$clang" shellcheck)
 fuzz_packages=("clang-$clang" "libclang-rt-$clang-dev")
 

@@ -324,8 +324,7 @@ main() {
   PATH=$PATH:/usr/sbin:/sbin
   case $command in
   up)
-    need_commands "${cluster_commands[@]}"
-    [[ -x /usr/lib/cni/ptp || -x /opt/cni/bin/ptp ]] || need_apt containernetworking-plugins
+    need_cluster_tools
     exclusively "$state_dir/lock" up
     ;;
   down) exclusively "$state_dir/lock" down "$@" ;;

@@ -36,3 +36,9 @@ exclusively() {
   "$@"
   exec 9>&-
 }
+
+need_cluster_tools() {
+  need_commands "${cluster_commands[@]}"
+  [[ -x /usr/lib/cni/ptp || -x /opt/cni/bin/ptp ]] || need_apt containernetworking-plugins
+  [[ -z $network_backend ]] || need_apt "$network_backend"
+}

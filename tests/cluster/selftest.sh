@@ -193,7 +193,7 @@ main() {
   check "this machine's packet filter is as before" \
     test "$rules" == "$(iptables-save 2>/dev/null | grep -v '^#' || true)"
   trap - EXIT
-  rm -rf "$state_dir"
+  rm -rf --one-file-system "$state_dir"
   echo "$passed passed, 0 failed"
 }
 
