@@ -153,7 +153,10 @@ Answer<Object> ObjectStore::create(const TypeRules& type, const std::string& ns,
   written.erase("status");
   record_update(entries, nothing, written, {write.manager, operation, "", type.api_version, {}});
   write_managed_fields(body, entries, now());
-  return store(type, key, std::move(body), nullptr, write, "create");
+  auto made = store(type, key, std::move(body), nullptr, write, "create");
+  // Whose owners are all gone already, the garbage collector takes away.
+  if (made.ok() && orphaned(*made)) erase(type, key, "gc");
+  return made;
 }
 
 // What a writer can't change: it is taken from the object as it is.
@@ -369,6 +372,13 @@ bool ObjectStore::alive(const std::string& uid) const {
   return false;
 }
 
+bool ObjectStore::orphaned(const Object& object) const {
+  const Object owners = object.at("metadata").value("ownerReferences", Object::array());
+  return !owners.empty() && std::none_of(owners.begin(), owners.end(), [&](const Object& owner) {
+    return alive(owner.value("uid", ""));
+  });
+}
+
 // Background deletion: what has no living owner left goes.
 void ObjectStore::collect_garbage(const std::string& owner_uid) {
   std::vector<std::pair<const TypeRules*, kube::ObjectKey>> orphans;
@@ -380,10 +390,7 @@ void ObjectStore::collect_garbage(const std::string& owner_uid) {
       const bool concerned = std::any_of(owners.begin(), owners.end(), [&](const Object& owner) {
         return owner.value("uid", "") == owner_uid;
       });
-      const bool owned = std::any_of(owners.begin(), owners.end(), [&](const Object& owner) {
-        return alive(owner.value("uid", ""));
-      });
-      if (concerned && !owned) orphans.emplace_back(&rules, key);
+      if (concerned && orphaned(*object)) orphans.emplace_back(&rules, key);
     }
   }
   for (const auto& [rules, key] : orphans) erase(*rules, key, "gc");

@@ -113,6 +113,7 @@ class ObjectStore {
                                              const Object& next) const;
   void collect_garbage(const std::string& owner_uid);
   [[nodiscard]] bool alive(const std::string& uid) const;
+  [[nodiscard]] bool orphaned(const Object& object) const;
   void log(const TypeRules& type, const kube::ObjectKey& key, Snapshot before, Snapshot after,
            const Write& write, const std::string& verb);
   [[nodiscard]] static Object write_time_aside(Object object);
