@@ -87,7 +87,10 @@ class Judge {
                 "waits for what is left of an earlier PoolerConfig of this name to go");
     }
     if (wanted_ == 0) return no(api::reason::kScaledToZero, "spec.replicas is 0");
-    if (status_.pods.serving > 0) return yes(api::reason::kServing, ratio);
+    if (status_.pods.serving > 0 && found_.way_in_proven) return yes(api::reason::kServing, ratio);
+    if (status_.pods.serving > 0) {
+      return no(api::reason::kProgressing, ratio + "; a query through the Service is being tried");
+    }
     if (const ObservedPod* pod = troubled()) {
       return no(pod->trouble, "pod " + pod->name + ": " + pod->trouble_message);
     }

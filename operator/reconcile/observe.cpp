@@ -135,12 +135,8 @@ kube::ApiResult<std::shared_ptr<const K>> Observer::find(const kube::Store<K>& s
 kube::ApiResult<std::optional<std::map<std::string, std::string>>> Observer::database_secret(
     const kube::ObjectKey& key) {
   using Data = std::optional<std::map<std::string, std::string>>;
-  const auto meta = caches_.secret_names.get(key);
-  if (!meta) {
-    database_secrets_.lock()->erase(key);
-    return Data();
-  }
-  {
+  // Where the watch shows none it may only be late: a person creates both at the same moment.
+  if (const auto meta = caches_.secret_names.get(key)) {
     auto cache = database_secrets_.lock();
     const auto known = cache->find(key);
     if (known != cache->end() && known->second.resource_version == meta->meta.resource_version) {
@@ -149,8 +145,9 @@ kube::ApiResult<std::optional<std::map<std::string, std::string>>> Observer::dat
   }
   auto answer = client_.get<kube::Secret>(key);
   if (!answer) {
-    if (answer.error().kind == kube::ErrorKind::kNotFound) return Data();
-    return failure(answer.error());
+    if (answer.error().kind != kube::ErrorKind::kNotFound) return failure(answer.error());
+    database_secrets_.lock()->erase(key);
+    return Data();
   }
   database_secrets_.lock()->insert_or_assign(
       key, CachedSecret{answer->meta.resource_version, answer->data});

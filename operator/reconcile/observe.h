@@ -1,6 +1,6 @@
 // observe(): one PoolerConfig as the caches have it. The only requests are for what no watch
-// covers: the referenced database Secret when its version changed, and objects of our names that
-// are not ours.
+// covers: the referenced database Secret when its version changed or it is missing, and objects of
+// our names that are not ours.
 #pragma once
 
 #include <map>

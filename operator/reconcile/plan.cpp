@@ -42,6 +42,7 @@ class Planner {
     settle_budget();
     settle_revision();
     roll_out_pods();
+    try_way_in();
     publish();
     ask_pods();
     found_.image = image();
@@ -333,7 +334,59 @@ class Planner {
     }
   }
 
-  // ---- the published Secret
+  // ---- the way in, and the published Secret
+
+  // A query through the Service is tried where something depends on it: new URLs to publish, or a
+  // pooler that served nobody before (the node's proxies learn of its pods a little later than the
+  // API server). Else no connection is made: a steady state costs nothing.
+  void try_way_in() {
+    const api::Condition* before = config_.status.find(api::condition::kPoolerAvailable);
+    const bool was_available = before != nullptr && before->status == ConditionStatus::kTrue;
+    found_.way_in_proven = true;
+    if (!found_.database || !found_.target || !admin_ || see_.client.cluster_ip.empty()) return;
+    auto pooled = urls::pooled_connection(*found_.database, pgbouncer::service_host(config_),
+                                          pgbouncer::kPort);
+    pooled.database = pgbouncer::client_database_name(*found_.database);
+    data_ = urls::published_keys({pooled, *found_.database}, urls::Preset::kSupabase);
+    hash_ = pgbouncer::content_hash(*admin_, data_);
+    const bool to_publish =
+        see_.published.ownership != Ownership::kForeign && !published_has(hash_);
+    const std::string serving = serving_pods();
+    found_.way_in_proven = was_available;
+    if (serving.empty() || (was_available && !(to_publish && all_loaded()))) return;
+
+    const std::string token =
+        token_of(urls::to_uri(pooled) + " " + see_.client.cluster_ip + " " + serving);
+    plan_.target.verification = {pooled, see_.client.cluster_ip, token};
+    const live::VerificationState& state = see_.live.verification;
+    if (state.token != token || state.outcome == live::Outcome::kUnknown) return;
+    trial_ = &state;
+    // A refused login came from the pooler: that is a way in, too.
+    found_.way_in_proven = was_available || state.outcome == live::Outcome::kOk ||
+                           state.reason == api::reason::kVerificationFailed;
+  }
+
+  // Each with what it has loaded: a trial counts for these and no others.
+  [[nodiscard]] std::string serving_pods() const {
+    std::string text;
+    for (const ObservedPod& pod : see_.pods) {
+      if (!pod.ready || pod.deleting) continue;
+      const auto state = see_.live.pods.find(pod.uid);
+      text += pod.uid + "=" + (state == see_.live.pods.end() ? "" : state->second.revision) + " ";
+    }
+    return text;
+  }
+
+  // Every pod that serves must have the new revision before clients are told of it.
+  [[nodiscard]] bool all_loaded() const {
+    bool any = false;
+    for (const Ordinal& ordinal : found_.ordinals) {
+      if (!ordinal.exists || ordinal.deleting || !ordinal.ready) continue;
+      if (!settled(ordinal) || ordinal.loaded != found_.target->hash) return false;
+      any = true;
+    }
+    return any;
+  }
 
   void publish() {
     Verdict& verdict = found_.published;
@@ -349,44 +402,37 @@ class Planner {
       verdict = unknown(api::reason::kUnverified, "the Secret waits for the pooler");
       return;
     }
+    if (see_.published.ours()) found_.binding = config_.spec.connection_secret_name;
     if (!found_.database || !found_.target) return keep_published();
-    const auto pooled = pooled_connection();
-    const auto data = urls::published_keys({pooled, *found_.database}, urls::Preset::kSupabase);
-    const std::string hash = pgbouncer::content_hash(*admin_, data);
-    if (!published_has(hash) && !verified(pooled)) return;
+    if (!published_has(hash_) && !verified()) return;
+    write_published();
+  }
+
+  void write_published() {
+    const std::string& name = config_.spec.connection_secret_name;
     const std::size_t before = plan_.writes.size();
-    write(kube::Secret::kType, pgbouncer::published_secret(config_, data, hash), see_.published);
-    if (plan_.writes.size() != before && !published_has(hash)) {
+    write(kube::Secret::kType, pgbouncer::published_secret(config_, data_, hash_), see_.published);
+    if (plan_.writes.size() != before && !published_has(hash_)) {
       plan_.writes.back().notice =
-          note("SecretPublished", "Publish",
-               "Secret " + config_.spec.connection_secret_name + " holds the verified URLs");
+          note("SecretPublished", "Publish", "Secret " + name + " holds the verified URLs");
     }
-    verdict = yes(api::reason::kPublished, "Secret " + config_.spec.connection_secret_name +
-                                               " holds DATABASE_URL (direct) and "
-                                               "DATABASE_POOLED_URL");
-    found_.binding = config_.spec.connection_secret_name;
+    found_.published = yes(api::reason::kPublished, "Secret " + name +
+                                                        " holds DATABASE_URL (direct) and "
+                                                        "DATABASE_POOLED_URL");
+    found_.binding = name;
   }
 
   void keep_published() {
-    if (see_.published.ours()) {
-      found_.binding = config_.spec.connection_secret_name;
-      found_.published =
-          found_.database
-              ? no(api::reason::kCredentialsPending,
-                   "the last verified URLs stay until the database accepts the new ones")
-              : yes(api::reason::kPublished,
-                    "Secret " + found_.binding + " holds the last verified URLs");
-      return;
+    if (!see_.published.ours()) {
+      found_.published = no(api::reason::kUnverified,
+                            "the Secret is written once a query through the pooler works");
+    } else if (found_.database) {
+      found_.published = no(api::reason::kCredentialsPending,
+                            "the last verified URLs stay until the database accepts the new ones");
+    } else {
+      found_.published = yes(api::reason::kPublished,
+                             "Secret " + found_.binding + " holds the last verified URLs");
     }
-    found_.published =
-        no(api::reason::kUnverified, "the Secret is written once a query through the pooler works");
-  }
-
-  [[nodiscard]] urls::Connection pooled_connection() const {
-    auto pooled = urls::pooled_connection(*found_.database, pgbouncer::service_host(config_),
-                                          pgbouncer::kPort);
-    pooled.database = pgbouncer::client_database_name(*found_.database);
-    return pooled;
   }
 
   [[nodiscard]] bool published_has(const std::string& hash) const {
@@ -395,38 +441,21 @@ class Planner {
     return found != see_.published.meta.annotations.end() && found->second == hash;
   }
 
-  // Every pod that serves must have the new revision before clients are told of it.
-  [[nodiscard]] bool ready_to_verify() const {
-    bool any = false;
-    for (const Ordinal& ordinal : found_.ordinals) {
-      if (!ordinal.exists || ordinal.deleting || !ordinal.ready) continue;
-      if (!settled(ordinal) || ordinal.loaded != found_.target->hash) return false;
-      any = true;
-    }
-    return any && !see_.client.cluster_ip.empty();
-  }
-
-  bool verified(const urls::Connection& pooled) {
-    Verdict& verdict = found_.published;
-    if (see_.published.ours()) found_.binding = config_.spec.connection_secret_name;
+  // Were these very URLs tried, through these very pods? If not, the verdict says what is missing.
+  bool verified() {
     const std::string_view waiting =
         see_.published.ours() ? api::reason::kCredentialsPending : api::reason::kUnverified;
     if (desired() == 0) {
-      verdict = no(waiting, "the pooler has no replicas to verify the URLs with");
-      return false;
+      found_.published = no(waiting, "the pooler has no replicas to verify the URLs with");
+    } else if (!all_loaded()) {
+      found_.published = no(waiting, "the Secret waits until the pods serve this configuration");
+    } else if (trial_ == nullptr) {
+      found_.published = no(waiting, "a query through the pooler is being tried");
+    } else if (trial_->outcome == live::Outcome::kFailed) {
+      found_.published = no(trial_->reason, trial_->message);
+    } else {
+      return true;
     }
-    if (!ready_to_verify()) {
-      verdict = no(waiting, "the Secret waits until the pods serve with this configuration");
-      return false;
-    }
-    const std::string token =
-        token_of(urls::to_uri(pooled) + " " + see_.client.cluster_ip + " " + found_.target->hash);
-    plan_.target.verification = {pooled, see_.client.cluster_ip, token};
-    const auto& state = see_.live.verification;
-    if (state.token == token && state.outcome == live::Outcome::kOk) return true;
-    verdict = state.token == token && state.outcome == live::Outcome::kFailed
-                  ? no(state.reason, state.message)
-                  : no(waiting, "a query through the pooler is being tried");
     return false;
   }
 
@@ -445,6 +474,10 @@ class Planner {
   std::optional<pgbouncer::Admin> admin_;
   bool remembered_ = false;  // the budget is of an earlier answer
   int floor_ = 0;
+  std::map<std::string, std::string> data_;  // of the published Secret
+  std::string hash_;                         // of data_
+  const live::VerificationState* trial_ =
+      nullptr;  // of the way in, as it is now; null: no answer yet
 };
 
 }  // namespace

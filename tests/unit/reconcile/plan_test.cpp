@@ -380,6 +380,24 @@ TEST_F(PlanTest, ZeroReplicasStopThePooler) {
   EXPECT_EQ(status("SecretPublished"), "True Published") << "the URLs stay";
 }
 
+TEST_F(PlanTest, FromZeroItIsAvailableOnlyWhenTheServiceLeadsThere) {
+  bring_up();
+  config_->spec.replicas = 0;
+  step();
+  pods_follow();
+  step();
+  config_->spec.replicas = 1;
+  step();
+  pods_follow();
+  step();
+  EXPECT_EQ(status("PoolerAvailable"), "False Progressing") << message("PoolerAvailable");
+  EXPECT_EQ(status("Ready"), "False Progressing");
+  verification_answers();
+  step();
+  EXPECT_EQ(status("Ready"), "True Ready");
+  EXPECT_FALSE(look().target.verification);
+}
+
 TEST_F(PlanTest, ALostAdminSecretReplacesThePodsOneByOne) {
   bring_up();
   see_.admin = {};
