@@ -118,3 +118,14 @@ def test_too_small_for_the_server(make_pooler, own_postgres):
     assert "maxReplicas" in found["message"], found
     pooler.patch(scaling={"maxReplicas": 1}, replicas=1)
     pooler.wait_ready()
+
+
+def test_a_neighbour_that_never_answers(make_pooler, own_postgres, runner):
+    """A PoolerConfig whose database can't be reached may be one of the same server or not: nobody
+    knows, and nobody waits for it without end."""
+    lost = make_pooler("lost", secret={"uri": "postgresql://u:p@192.0.2.1/app"},
+                       budget={"serverConnections": None})
+    lost.wait_condition("DatabaseReachable", "False")
+    postgres = own_postgres(max_connections=60)
+    pooler = make_pooler(db=postgres.database(), budget={"serverConnections": None}).wait_ready()
+    assert runner.sql(pooler.secret()["DATABASE_POOLED_URL"], "select 1") == [[1]]

@@ -98,3 +98,21 @@ def test_disruption_budget_comes_and_goes(cluster, make_pooler):
     pooler.patch(replicas=1)
     wait_for("it is gone", lambda: pooler.object("PodDisruptionBudget") is None)
     pooler.wait_settled(1)
+
+
+@pytest.mark.parametrize("key", ["password", "verifier", "hash-key", "username"])
+def test_edited_login_of_the_operator(cluster, make_pooler, runner, key):
+    """An edited value of the operator's own login, or one that is gone: in the end a login works
+    again, the URLs are the same, and nobody had to help."""
+    pooler = make_pooler(replicas=2).wait_settled()
+    urls = pooler.secret()
+    for value in (base64.b64encode(b"edited").decode(), None):
+        cluster.patch("Secret", pooler.namespace, pooler.workload + "-admin", {"data": {key: value}})
+        wait_for("it is what it was, or new as a whole", lambda: pooler.object(
+            "Secret", "-admin")["data"].get(key) not in (None, value), 60)
+        pooler.wait_settled(timeout=150)
+    # A change of the spec goes through the consoles of all pods: the login works.
+    pooler.patch(scaling={"clientsPerReplica": 900})
+    pooler.wait_settled(timeout=150)
+    assert pooler.secret() == urls
+    assert runner.sql(urls["DATABASE_POOLED_URL"], "select 1") == [[1]]

@@ -52,10 +52,12 @@ class Load:
         self.cluster = runner.cluster
         self.pooler = pooler
         data = pooler.secret()
+        # They begin at the pods in equal parts (and come back by the Service, like everybody).
+        places = [word for pod in pooler.pods() for word in ("--host-override", pod["status"]["podIP"])]
         self.program = runner.load(
             "transactions", "--clients", clients, "--duration", duration, "--think", think, "--sleep",
             sleep, "--init", *(["--verify"] if verify else []), "--admin-url-env", "DATABASE_URL",
-            "--status-ms", "20", *extra,
+            "--status-ms", "20", *places, *extra,
             url=data["DATABASE_POOLED_URL"], database_url=data["DATABASE_URL"])
         self.logs = {}
         for pod in pooler.pods():
