@@ -9,7 +9,7 @@
 #include "load/report.h"
 #include "load/url.h"
 
-namespace CLI {
+namespace CLI {  // NOLINT(readability-identifier-naming): the name is CLI11's
 class App;
 }
 
