@@ -44,7 +44,7 @@ struct DeletePreconditions {
 // An answer to a delete that was carried out.
 enum class DeleteOutcome {
   kGone,         // the object is no more
-  kTerminating,  // it has a deletionTimestamp and goes later (grace, finalizers)
+  kTerminating,  // it goes: after its grace and finalizers, if any (a Pod's answer is always this)
 };
 
 struct ClientOptions {

@@ -61,7 +61,9 @@ Duration WorkQueue::bucket_delay() {
   const std::chrono::duration<double> passed = now - tokens_at_;
   tokens_ = std::min(backoff_.burst, tokens_ + passed.count() * backoff_.rate);
   tokens_at_ = now;
-  tokens_ -= 1;
+  // However many fail: none waits longer than the cap for this reason.
+  const double least = -backoff_.rate * std::chrono::duration<double>(backoff_.cap).count();
+  tokens_ = std::max(tokens_ - 1, least);
   if (tokens_ >= 0) return Duration::zero();
   return std::chrono::duration_cast<Duration>(
       std::chrono::duration<double>(-tokens_ / backoff_.rate));

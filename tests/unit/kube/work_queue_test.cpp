@@ -103,6 +103,15 @@ TEST_F(WorkQueueTest, Q2_AllKeysTogetherAreLimitedToo) {
   EXPECT_EQ(queue.try_get(), key(201));
 }
 
+TEST_F(WorkQueueTest, Q2_HoweverManyFailNoneWaitsLongerThanTheCap) {
+  WorkQueue queue(clock_, {milliseconds(5), seconds(30), 10, 100});
+  for (int i = 0; i < 5000; ++i) queue.add_rate_limited({"ns", std::to_string(i)});
+  clock_.advance(seconds(30));
+  int due = 0;
+  while (queue.try_get()) ++due;
+  EXPECT_EQ(due, 5000);
+}
+
 TEST_F(WorkQueueTest, Q3_TheEarliestTimeWins) {
   queue_.add_after(kA, seconds(10));
   queue_.add_after(kA, seconds(2));
