@@ -2,11 +2,13 @@
 # The accept ring: the figures that an issue wants to be shown. Longer than the others, alone on the
 # machine, on our own test cluster (its audit log is read).
 #
-#   tests/accept/run.sh [-k EXPR] [ARGUMENT OF PYTEST...]
+#   tests/accept/run.sh [[--] ARGUMENT OF PYTEST...]
 set -euo pipefail
 source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../../scripts/lib.sh"
 
 image=localhost/pooler-operator
+[[ ${1:-} != --context ]] || die "accept runs on our own test cluster only: it reads its audit log"
+[[ ${1:-} != -- ]] || shift
 buildah() { "$root_dir/scripts/images.sh" buildah "$@"; }
 
 # The same operator under another digest: an image differs by one label.

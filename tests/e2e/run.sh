@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The e2e ring: the whole product on a real cluster, from outside. Called by ./x test e2e.
 #
-#   tests/e2e/run.sh [--context NAME] [-k EXPR] [ARGUMENT OF PYTEST...]
+#   tests/e2e/run.sh [--context NAME] [[--] ARGUMENT OF PYTEST...]       for example -k lossless
 #   tests/e2e/run.sh [--context NAME] --prepare      everything but the tests
 #
 # Without --context: our own test cluster, brought up if it is down, with images made from this tree.
@@ -11,6 +11,7 @@
 set -euo pipefail
 source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../../scripts/lib.sh"
 source "$root_dir/scripts/packages.sh"
+source "$root_dir/scripts/build.sh"
 
 here=$root_dir/tests/e2e
 namespace=pooler-e2e
@@ -24,6 +25,7 @@ while (($#)); do
   --context) context=${2:?--context needs a name} && shift ;;
   --context=*) context=${1#*=} ;;
   --prepare) prepare_only=yes ;;
+  --) ;;
   *) arguments+=("$1") ;;
   esac
   shift
@@ -40,8 +42,7 @@ helm_() { inside helm ${context:+--kube-context "$context"} "$@"; }
 
 build_load_tool() {
   need_apt "${build_packages[@]}"
-  cd "$root_dir"
-  [[ -f build/dev/build.ninja ]] || cmake --preset dev
+  configure dev
   cmake --build --preset dev --target pooler-load
 }
 
@@ -94,13 +95,17 @@ run_pytest() {
     "${arguments[@]}" "$@" "$here"
 }
 
-# pytest's 5 says that -k left none of these: no failure if the other half had some.
+passed=0 failed=0 broken=
+counted() { grep -aE '^=+ .* in [0-9.]+s' "$1" | tail -n 1 | grep -oE "[0-9]+ $2" | cut -d' ' -f1 || true; }
+
+# half ARGUMENT...: one run of pytest. Its 5 says that -k left none of these: no failure if the other
+# half had some.
 half() {
-  local status=0
-  run_pytest "$@" || status=$?
-  ((status == 5)) && return
-  ran=$((ran + 1))
-  ((status == 0)) || failed=1
+  local status=0 log=$root_dir/build/e2e/pytest.log
+  run_pytest "$@" 2>&1 | tee "$log" || status=$?
+  passed=$((passed + 10#0$(counted "$log" passed)))
+  failed=$((failed + 10#0$(counted "$log" failed) + 10#0$(counted "$log" error)))
+  ((status == 0 || status == 5)) || broken=yes
 }
 
 main() {
@@ -120,12 +125,11 @@ main() {
   step "Installing the operator by its chart" install_operator
   [[ -z $prepare_only ]] || return 0
   rm -rf "$root_dir/build/e2e/failures"
-  local ran=0 failed=0
   half -m "not operator" -n "${POOLER_E2E_WORKERS:-4}"
   half -m operator
-  ((ran)) || die "no test ran" "-k EXPR names none: tests/e2e/run.sh --collect-only -q lists them."
-  ((failed == 0)) || die "e2e: tests failed" \
-    "What the cluster looked like then: $(realpath --relative-to="$PWD" "$root_dir/build/e2e/failures")"
+  ((passed + failed)) || die "no test ran" "-k EXPR names none: tests/e2e/run.sh --collect-only -q lists them."
+  echo "$passed passed, $failed failed"
+  [[ -z $broken ]] || die "e2e: tests failed" "What the cluster looked like then: $root_dir/build/e2e/failures"
 }
 
 main
