@@ -10,8 +10,8 @@ import html
 import re
 import sys
 
-COLUMNS = 118
-CHARACTER, LINE, MARGIN = 7.83, 17, 18
+COLUMNS = 122
+CHARACTER, LINE, MARGIN = 7.8, 17, 18
 BACKGROUND, FOREGROUND = "#16181d", "#d5d8df"
 COLOURS = {31: "#ff6b6b", 32: "#7bd88f", 33: "#f5c86b", 34: "#6ba7ff", 35: "#d69aff", 36: "#6fd6d6"}
 ESCAPE = re.compile(r"\x1b\[([0-9;?]*)([A-Za-z])|\x1b\][^\x07]*\x07|\x1b[=>]|([\r\n\x07\x08])|(.)",
