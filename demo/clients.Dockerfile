@@ -14,7 +14,7 @@ RUN cmake --preset dev && cmake --build --preset dev --target pooler-load
 FROM docker.io/library/debian:trixie-slim
 RUN apt-get update -q \
     && apt-get install -qy --no-install-recommends \
-       postgresql-client libssl3t64 libspdlog1.15 \
+       postgresql-client libssl3t64 \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /src/build/dev/bin/pooler-load /usr/local/bin/
 USER 65532

@@ -188,7 +188,7 @@ go_on() {
   \$k get poolerconfig orders -o yaml
   \$k scale poolerconfig orders --replicas=2      # pods are drained, no transaction is cut
   \$k exec -it clients -- sh -c 'psql "\$DATABASE_POOLED_URL"'
-  \$k exec -it clients -- pooler-load transactions --clients 50 --duration 20
+  \$k exec -it clients -- pooler-load transactions --init --clients 50 --duration 20
   ${by_hand[*]} -n $operator_namespace logs deploy/pooler-demo-pooler-operator
 END
   chapter "Clean up:"
