@@ -82,7 +82,8 @@ def test_ready_means_ready(cluster, namespace, make_pooler, runner, postgres):
         cluster.kubectl("wait", "-n", namespace, "--for=condition=Ready", f"plc/fresh-{number}",
                         "--timeout=120s", timeout=150)
         returned = time.time()
-        program.write(json.dumps(pooler.secret()["DATABASE_POOLED_URL"]) + "\n")
+        data = decoded(cluster.get("Secret", namespace, pooler.workload))
+        program.write(json.dumps(data["DATABASE_POOLED_URL"]) + "\n")
         result = program.result()
         rows.append((returned - began, result["started_t"] - returned, result["first_answer_ms"],
                      result["answered"], result["errors"]))

@@ -60,7 +60,9 @@ def end_state(cluster, pooler):
                 spec.pop(drawn, None)
         found[(kind, name)] = {
             "spec": spec, "labels": body["metadata"].get("labels"), "type": body.get("type"),
-            "keys": sorted(re.sub("rev-[0-9a-f]{16}", "rev-HASH", key) for key in body.get("data", {}))}
+            "keys": sorted(re.sub("rev-[0-9a-f]{16}", "rev-HASH", key).replace(pooler.name, "NAME")
+                           for key in body.get("data", {}))}
+    # Sorted by kind, and by name within a kind, whose beginning is the same for all.
     text = json.dumps(sorted((list(key), value) for key, value in found.items()), sort_keys=True)
     return text.replace(pooler.name, "NAME")
 
