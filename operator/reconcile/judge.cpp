@@ -45,7 +45,8 @@ class Judge {
       if (state == see_.live.pods.end() || pod.deleting) continue;
       if (state->second.outcome == live::Outcome::kFailed) {
         ++status_.pods.unreachable;
-        unreachable_ = "pod " + pod.name + ": " + state->second.message;
+        // A pod that does not serve says itself why; its console can't answer either.
+        if (pod.ready) unreachable_ = "pod " + pod.name + ": " + state->second.message;
       }
       if (status_.version.empty()) status_.version = state->second.version;
     }
@@ -113,11 +114,11 @@ class Judge {
     if (!found_.rollout.in_progress && loaded == wanted_) {
       return yes(api::reason::kLoaded, progress);
     }
-    if (!unreachable_.empty()) {
-      return unknown(api::reason::kOperatorCannotReachPooler, unreachable_);
-    }
     if (const ObservedPod* pod = troubled()) {
       return no(pod->trouble, progress + "; pod " + pod->name + ": " + pod->trouble_message);
+    }
+    if (!unreachable_.empty()) {
+      return unknown(api::reason::kOperatorCannotReachPooler, unreachable_);
     }
     const std::string& waiting = found_.rollout.waiting;
     if (!waiting.empty()) progress += "; waits for " + waiting;

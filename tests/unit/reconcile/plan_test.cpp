@@ -398,6 +398,25 @@ TEST_F(PlanTest, FromZeroItIsAvailableOnlyWhenTheServiceLeadsThere) {
   EXPECT_FALSE(look().target.verification);
 }
 
+TEST_F(PlanTest, APodThatDoesNotRunSaysWhyBeforeItsConsoleIsBlamed) {
+  bring_up();
+  ObservedPod& pod = see_.pods.back();
+  live::PodState& console = see_.live.pods[pod.uid];
+  console.outcome = live::Outcome::kFailed;
+  console.revision.clear();
+  console.message = "the admin console refuses connections";
+  step();
+  EXPECT_EQ(status("ConfigurationLoaded"), "Unknown OperatorCannotReachPooler");
+  pod.ready = false;
+  step();
+  EXPECT_EQ(status("ConfigurationLoaded"), "False Reloading");
+  pod.trouble = api::reason::kImagePullFailed;
+  pod.trouble_message = "no such image";
+  step();
+  EXPECT_EQ(status("ConfigurationLoaded"), "False ImagePullFailed");
+  EXPECT_NE(message("ConfigurationLoaded").find("no such image"), std::string::npos);
+}
+
 TEST_F(PlanTest, ALostAdminSecretReplacesThePodsOneByOne) {
   bring_up();
   see_.admin = {};
