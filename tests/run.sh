@@ -70,7 +70,7 @@ ring_lint() {
 ring_unit() {
   need_apt "${build_packages[@]}" "${test_packages[@]}"
   compile dev ring_unit
-  tested unit "" ctest_of dev -L '^unit$' --quiet --output-on-failure
+  tested unit "" ctest_of dev -L '^unit$' --output-on-failure
   [[ ! -x tests/chart/run.sh ]] || tested unit "chart" tests/chart/run.sh
 }
 
@@ -79,13 +79,13 @@ ring_unit() {
 ring_fault() {
   need_apt "${build_packages[@]}"
   compile dev ring_fault
-  tested fault "" ctest_of dev -L '^fault$' --quiet --output-on-failure
+  tested fault "" ctest_of dev -L '^fault$' --output-on-failure
   compile asan-ubsan ring_unit ring_fault
   tested fault "both under ASan and UBSan" \
-    ctest_of asan-ubsan -L '^(unit|fault)$' --quiet --output-on-failure
+    ctest_of asan-ubsan -L '^(unit|fault)$' --output-on-failure
   compile tsan ring_unit ring_fault
   tested fault "both under TSan" \
-    ctest_of tsan -L '^(unit|fault)$' -E 'Cpprest' --quiet --output-on-failure
+    ctest_of tsan -L '^(unit|fault)$' -E 'Cpprest' --output-on-failure
 }
 
 ring_pooler() {
@@ -105,7 +105,7 @@ ring_fuzz() {
   step "Fuzz targets run $fuzz_seconds s each" cmake -DPOOLER_FUZZ_SECONDS="$fuzz_seconds" build/fuzz
   compile fuzz ring_fuzz
   tested fuzz "every parser, $fuzz_seconds s each" \
-    ctest_of fuzz -L '^fuzz$' --quiet --output-on-failure
+    ctest_of fuzz -L '^fuzz$' --output-on-failure
 }
 
 main() {

@@ -40,5 +40,5 @@ exclusively() {
 need_cluster_tools() {
   need_commands "${cluster_commands[@]}"
   [[ -x /usr/lib/cni/ptp || -x /opt/cni/bin/ptp ]] || need_apt containernetworking-plugins
-  [[ -z $network_backend ]] || need_apt "$network_backend"
+  need_apt libc6-dev ${network_backend:+"$network_backend"}
 }

@@ -153,7 +153,7 @@ std::string root_from_environment(const char* name) {
 }
 
 TemporaryFolder::TemporaryFolder() {
-  std::string name = (fs::temp_directory_path() / "pooler-ring.XXXXXX").string();
+  std::string name = fs::absolute("pooler-ring.XXXXXX").string();
   if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("cannot make a temporary folder");
   fs::permissions(name, fs::perms::owner_all | fs::perms::group_exec | fs::perms::others_exec);
   path_ = name;

@@ -45,7 +45,7 @@ void run(const std::vector<std::string>& command);
 // The value of an environment variable that names an unpacked root; throws where it is not set.
 [[nodiscard]] std::string root_from_environment(const char* name);
 
-// A folder that goes with the object.
+// A folder in the working directory that goes with the object.
 class TemporaryFolder {
  public:
   TemporaryFolder();
