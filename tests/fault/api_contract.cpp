@@ -19,12 +19,10 @@ namespace {
 using kube::ApiResult;
 using kube::Client;
 using kube::ErrorKind;
-using kube::ObjectKey;
 using kube::Pod;
 using kube::PodDisruptionBudget;
 using kube::ResourceType;
 using kube::Secret;
-using kube::Service;
 using kube::StatefulSet;
 
 constexpr ResourceType kConfigMap{"v1", "ConfigMap", "configmaps"};

@@ -8,7 +8,7 @@ namespace {
 
 // Lists merged by keys, by the name of the field that holds them.
 const std::map<std::string, std::vector<std::string>>& keyed_lists() {
-  static const std::map<std::string, std::vector<std::string>> kKeys{
+  static const std::map<std::string, std::vector<std::string>> keys_of_lists{
       {"containers", {"name"}},
       {"initContainers", {"name"}},
       {"volumes", {"name"}},
@@ -19,7 +19,7 @@ const std::map<std::string, std::vector<std::string>>& keyed_lists() {
       {"conditions", {"type"}},
       {"topologySpreadConstraints", {"topologyKey", "whenUnsatisfiable"}},
   };
-  return kKeys;
+  return keys_of_lists;
 }
 
 // Service has its ports by port and protocol, a container by containerPort and protocol.
@@ -34,23 +34,23 @@ std::vector<std::string> keys_of(const std::string& field, const Object& list) {
 
 // Maps that are owned as one value.
 bool atomic_map(const FieldPath& path) {
-  static const std::set<std::string> kAtomic{"f:selector",        "f:labelSelector",
-                                             "f:fieldRef",        "f:secretKeyRef",
-                                             "f:configMapKeyRef", "f:resourceFieldRef"};
-  return kAtomic.contains(path.back());
+  static const std::set<std::string> atomic_lists{"f:selector",        "f:labelSelector",
+                                                  "f:fieldRef",        "f:secretKeyRef",
+                                                  "f:configMapKeyRef", "f:resourceFieldRef"};
+  return atomic_lists.contains(path.back());
 }
 
 const std::set<std::string>& identity_fields() {
-  static const std::set<std::string> kIdentity{"name",
-                                               "namespace",
-                                               "uid",
-                                               "resourceVersion",
-                                               "generation",
-                                               "creationTimestamp",
-                                               "managedFields",
-                                               "deletionTimestamp",
-                                               "deletionGracePeriodSeconds"};
-  return kIdentity;
+  static const std::set<std::string> identity_fields{"name",
+                                                     "namespace",
+                                                     "uid",
+                                                     "resourceVersion",
+                                                     "generation",
+                                                     "creationTimestamp",
+                                                     "managedFields",
+                                                     "deletionTimestamp",
+                                                     "deletionGracePeriodSeconds"};
+  return identity_fields;
 }
 
 std::string key_element(const Object& item, const std::vector<std::string>& keys) {

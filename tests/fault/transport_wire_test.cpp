@@ -513,5 +513,7 @@ TEST_F(Wire, T2_AChangedCaMeansNewConnections) {
 }  // namespace pooler::fault
 
 // libcrypto keeps a few kilobytes to the end of the process.
+// NOLINTNEXTLINE(readability-identifier-naming)
 extern "C" const char* __lsan_default_suppressions();
+// NOLINTNEXTLINE(readability-identifier-naming): the runtime looks for this very name
 extern "C" const char* __lsan_default_suppressions() { return "leak:libcrypto\n"; }

@@ -11,7 +11,6 @@
 namespace pooler::engine::pgbouncer {
 namespace {
 
-using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
