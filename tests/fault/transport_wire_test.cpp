@@ -132,10 +132,13 @@ TEST_F(Wire, RetryAfterIsRead) {
   EXPECT_EQ(transport(config()).send(get(), {})->retry_after, std::nullopt);
 }
 
+// Two, not one: cpprestsdk puts a connection back into its pool a moment after it has answered, so
+// a request that follows at once may find the pool empty. Then two are in it, and one is always
+// free.
 TEST_F(Wire, ConnectionsAreKept) {
   serve(always(200));
-  for (int i = 0; i < 5; ++i) ASSERT_TRUE(transport().send(get(), {}).ok());
-  EXPECT_EQ(server_->connections(), 1);
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(transport().send(get(), {}).ok());
+  EXPECT_LE(server_->connections(), 2);
 }
 
 TEST_F(Wire, RedirectsAreNotFollowed) {
