@@ -31,9 +31,8 @@ provide_images() {
   case $context in
   '')
     # The load tool goes into the image of the clients.
-    need_apt "${build_packages[@]}"
     cd "$root_dir"
-    [[ -f build/dev/build.ninja ]] || step "Configuring dev" cmake --preset dev
+    configure dev
     step "Compiling the load tool" cmake --build --preset dev --target pooler-load
     "$root_dir/scripts/images.sh" operator runner
     operator_image=localhost/pooler-operator:dev

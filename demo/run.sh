@@ -11,6 +11,7 @@
 set -euo pipefail
 source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../scripts/lib.sh"
 source "$root_dir/scripts/packages.sh"
+source "$root_dir/scripts/build.sh"
 source "$root_dir/demo/images.sh"
 
 namespace=pooler-demo

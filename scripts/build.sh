@@ -1,10 +1,15 @@
 # shellcheck shell=bash
-# configure PRESET: writes build/PRESET where it is missing. Source scripts/packages.sh first.
+# configure PRESET: installs what a build needs, then writes build/PRESET where it is missing.
+# Source scripts/packages.sh first.
 
 configure() {
-  local preset=$1 compiler=()
-  [[ -f build/$preset/build.ninja ]] && return
+  local preset=$1 packages=("${build_packages[@]}") compiler=()
   # Debian's clang has its version in its name.
-  [[ $preset != fuzz ]] || compiler=("-DCMAKE_CXX_COMPILER=clang++-$clang")
+  [[ $preset != fuzz ]] || {
+    packages+=("${fuzz_packages[@]}")
+    compiler=("-DCMAKE_CXX_COMPILER=clang++-$clang")
+  }
+  need_apt "${packages[@]}"
+  [[ -f build/$preset/build.ninja ]] && return
   step "Configuring $preset" cmake --preset "$preset" "${compiler[@]}"
 }

@@ -10,6 +10,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/lib.sh
 source scripts/packages.sh
+source scripts/build.sh
 
 all_checks=(format includes shell paths crd tidy)
 clang_version=$(printf '%s\n' "${lint_packages[@]}" | sed -n 's/^clang-tidy-//p')
@@ -55,7 +56,6 @@ check_crd() {
 }
 
 check_tidy() {
-  [[ -f build/dev/compile_commands.json ]] || cmake --preset dev
   # What was found clean stays known beyond build/, for the next clone too.
   scripts/run-tidy "clang-tidy-$clang_version" build/dev/compile_commands.json "$cache_dir/tidy" \
     operator tests
@@ -142,6 +142,8 @@ main() {
     return
   fi
   (($#)) || set -- "${all_checks[@]}"
+  # clang-tidy reads how each file is compiled.
+  [[ " $* " != *" tidy "* ]] || configure dev
   for check in "$@"; do
     text=$(title "$check")
     POOLER_LOG_LINES=${POOLER_LOG_LINES:-80} step "$text" "run_$check" || bad+=("$check")

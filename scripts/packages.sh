@@ -19,7 +19,7 @@ lint_packages=("clang-format-$clang" "clang-tidy-$clang" shellcheck)
 fuzz_packages=("clang-$clang" "libclang-rt-$clang-dev")
 
 # For black-box tests; the Python is Debian's own, /usr/bin/python3.
-test_packages=(python3 python3-pytest python3-yaml python3-psycopg openssl)
+test_packages=(python3 python3-pytest python3-pytest-xdist python3-yaml python3-psycopg openssl)
 
 # For the test cluster: command=package, since people get these tools from elsewhere too.
 cluster_commands=(

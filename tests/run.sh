@@ -62,13 +62,11 @@ table() {
 ctest_of() { ctest --preset "$1" --no-tests=error -j2 "${@:2}"; }
 
 ring_lint() {
-  need_apt "${lint_packages[@]}"
-  configure dev
   tested lint "format, names, arrows, scripts" scripts/lint.sh
 }
 
 ring_unit() {
-  need_apt "${build_packages[@]}" "${test_packages[@]}"
+  need_apt "${test_packages[@]}"
   compile dev ring_unit
   tested unit "" ctest_of dev -L '^unit$' --output-on-failure
   [[ ! -x tests/chart/run.sh ]] || tested unit "chart" tests/chart/run.sh
@@ -77,7 +75,6 @@ ring_unit() {
 # Memory, undefined behaviour and races are looked for in the two rings that need nothing outside.
 # cpprestsdk itself is not built with ThreadSanitizer, so its transport stays out of that run.
 ring_fault() {
-  need_apt "${build_packages[@]}"
   compile dev ring_fault
   tested fault "" ctest_of dev -L '^fault$' --output-on-failure
   compile asan-ubsan ring_unit ring_fault
@@ -89,18 +86,13 @@ ring_fault() {
 }
 
 ring_pooler() {
-  need_apt "${build_packages[@]}"
   compile dev ring_pooler
   tested pooler "PgBouncer 1.24.1 and 1.26.1" tests/pooler/run.sh
 }
 
-ring_e2e() {
-  need_apt "${build_packages[@]}" "${test_packages[@]}"
-  tested e2e "on a real cluster" tests/e2e/run.sh "$@"
-}
+ring_e2e() { tested e2e "on a real cluster" tests/e2e/run.sh "$@"; }
 
 ring_fuzz() {
-  need_apt "${build_packages[@]}" "${fuzz_packages[@]}"
   configure fuzz
   step "Fuzz targets run $fuzz_seconds s each" cmake -DPOOLER_FUZZ_SECONDS="$fuzz_seconds" build/fuzz
   compile fuzz ring_fuzz

@@ -40,12 +40,6 @@ inside() {
 }
 helm_() { inside helm ${context:+--kube-context "$context"} "$@"; }
 
-build_load_tool() {
-  need_apt "${build_packages[@]}"
-  configure dev
-  cmake --build --preset dev --target pooler-load
-}
-
 # The nodes of somebody's own cluster get the images by the tool that made the cluster.
 load_images_elsewhere() {
   local image dir
@@ -109,9 +103,10 @@ half() {
 }
 
 main() {
-  need_apt "${test_packages[@]}" python3-pytest-xdist
+  need_apt "${test_packages[@]}"
   mkdir -p "$root_dir/build/e2e"
-  step "Building the load tool" build_load_tool
+  configure dev
+  step "Building the load tool" cmake --build --preset dev --target pooler-load
   [[ -n $context ]] || "$root_dir/x" cluster up
   "$root_dir/scripts/images.sh" postgres pgbouncer runner operator
   step "Building the Next.js example" "$here/build-example.sh" "$shop"
