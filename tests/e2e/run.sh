@@ -102,11 +102,22 @@ half() {
   ((status == 0 || status == 5)) || broken=yes
 }
 
+# What the fault ring's FakeApiServer is held to, on the real one.
+contract() {
+  local status=0 log=$root_dir/build/e2e/contract.log
+  inside env POOLER_CONTEXT="$context" "$root_dir/build/dev/bin/contract_api" --gtest_brief=1 2>&1 |
+    tee "$log" || status=$?
+  passed=$((passed + 10#0$(sed -n 's/^\[  PASSED  \] \([0-9]*\) test.*/\1/p' "$log")))
+  failed=$((failed + $(grep -cE '^\[  FAILED  \] .*\(' "$log" || true)))
+  ((status == 0)) || broken=yes
+}
+
 main() {
   need_apt "${test_packages[@]}"
   mkdir -p "$root_dir/build/e2e"
   configure dev
-  step "Building the load tool" cmake --build --preset dev --target pooler-load
+  step "Building the load tool and the API contract" \
+    cmake --build --preset dev --target pooler-load contract_api
   [[ -n $context ]] || "$root_dir/x" cluster up
   "$root_dir/scripts/images.sh" postgres pgbouncer runner operator
   step "Building the Next.js example" "$here/build-example.sh" "$shop"
@@ -120,6 +131,7 @@ main() {
   step "Installing the operator by its chart" install_operator
   [[ -z $prepare_only ]] || return 0
   rm -rf "$root_dir/build/e2e/failures"
+  ((${#arguments[@]})) || contract # an argument chooses among the tests of pytest
   half -m "not operator" -n "${POOLER_E2E_WORKERS:-4}"
   half -m operator
   ((passed + failed)) || die "no test ran" "-k EXPR names none: tests/e2e/run.sh --collect-only -q lists them."

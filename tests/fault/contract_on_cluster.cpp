@@ -1,4 +1,5 @@
-// The API contract on a real kube-apiserver, through the real transport. Needs KUBECONFIG.
+// The API contract on a real kube-apiserver, through the real transport: the one of the kubeconfig
+// (KUBECONFIG, or ~/.kube/config), in the context that POOLER_CONTEXT names or its current one.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -146,8 +147,8 @@ int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
   if (testing::GTEST_FLAG(list_tests)) return RUN_ALL_TESTS();
   pooler::kube::init_transport_threads();
-  if (std::getenv("KUBECONFIG") == nullptr) pooler::fault::give_up("KUBECONFIG is not set");
-  auto config = pooler::kube::load_cluster_config();
+  const char* context = std::getenv("POOLER_CONTEXT");
+  auto config = pooler::kube::load_cluster_config("", context == nullptr ? "" : context);
   if (!config) pooler::fault::give_up(config.error());
   auto* cluster = new pooler::fault::ClusterUnderTest(std::move(*config));
   pooler::fault::the_cluster = cluster;
