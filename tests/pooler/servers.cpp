@@ -204,7 +204,7 @@ urls::Connection Postgres::superuser(const std::string& database) const {
 }
 
 Postgres& shared_postgres() {
-  static Postgres postgres;
+  static Postgres postgres({"max_prepared_transactions=2"});  // by default there are none
   return postgres;
 }
 
@@ -229,7 +229,9 @@ api::PoolerConfig PgBouncer::config() {
 }
 
 void PgBouncer::start(int floor) {
-  revision_ = pgbouncer::render(config(), {database_, admin_, floor});
+  api::PoolerConfig rendered = config();
+  rendered.spec.pool_mode = pool_mode_;
+  revision_ = pgbouncer::render(rendered, {database_, admin_, floor});
   const std::string etc = folder_.path() + "/etc/";
   for (const auto& [name, bytes] : revision_.files) write_file(etc + name, bytes);
   // Its own pod has an address to itself; here it gets a port.

@@ -68,6 +68,8 @@ class PgBouncer {
  public:
   PgBouncer(Version version, urls::Connection database);
 
+  // From the next start on.
+  void set_pool_mode(api::PoolMode mode) { pool_mode_ = mode; }
   // Renders the files and starts; throws with the log where it does not listen in the end.
   void start(int floor = 4);
   void stop(int signal);
@@ -88,6 +90,7 @@ class PgBouncer {
 
   std::string root_;
   urls::Connection database_;
+  api::PoolMode pool_mode_ = api::PoolMode::kTransaction;
   engine::pgbouncer::Admin admin_;
   int port_;
   TemporaryFolder folder_;
