@@ -14,6 +14,8 @@ using std::chrono::seconds;
 
 constexpr Duration kUnknownEvery = seconds(2);
 constexpr Duration kKnownEvery = seconds(10);
+constexpr Duration kReloadEvery = milliseconds(200);
+constexpr Duration kNudgeEvery = seconds(2);
 constexpr Duration kAnswerTimeout = seconds(3);
 // One failure is no news: a pod that has just begun does not listen yet.
 constexpr int kFailuresToTell = 2;
@@ -32,12 +34,30 @@ void PodProbe::hurry(MonotonicTime now) {
   retry_now(now);
 }
 
+void PodProbe::reload_to(const std::string& marker, MonotonicTime now) {
+  if (state_.reload.marker == marker) return;
+  state_.reload = {.marker = marker};
+  reload_error_.clear();
+  refusals_ = 0;
+  reload_since_ = now;
+  if (reloading()) ask_at_ = now;
+}
+
+bool PodProbe::reloading() const {
+  const PodState::Reload& reload = state_.reload;
+  return !reload.marker.empty() && !reload.failed && state_.marker != reload.marker;
+}
+
 std::optional<std::string> PodProbe::question(MonotonicTime now) {
   if (version_.empty() && asked_ != Asked::kVersion) {
     asked_ = Asked::kVersion;
     return std::string(console::kShowVersion);
   }
   if (now < ask_at_) return std::nullopt;
+  if (reloading() && asked_ != Asked::kReload) {
+    asked_ = Asked::kReload;
+    return std::string(console::kReload);
+  }
   asked_ = Asked::kConfig;
   ask_at_ = now + kUnknownEvery;
   return std::string(console::kShowConfig);
@@ -46,6 +66,10 @@ std::optional<std::string> PodProbe::question(MonotonicTime now) {
 void PodProbe::answered(const Answer& answer, const pg::Session&, MonotonicTime now) {
   failures_ = 0;
   silent_since_ = now;
+  if (asked_ == Asked::kReload) {
+    reload_error_ = answer.ok() ? "" : answer.error().message;
+    return;
+  }
   if (!answer.ok()) {
     state_.outcome = Outcome::kFailed;
     state_.message = console_message(answer.error());
@@ -60,13 +84,53 @@ void PodProbe::answered(const Answer& answer, const pg::Session&, MonotonicTime 
   state_.message.clear();
   state_.login_refused = false;
   state_.version = version_;
-  state_.revision = console::read_marker(rows).value_or("");
-  ask_at_ = now + (state_.revision.empty() ? kUnknownEvery : kKnownEvery);
+  read_config(rows, now);
+}
+
+void PodProbe::read_config(const engine::Rows& rows, MonotonicTime now) {
+  const std::string marker = console::read_marker(rows).value_or("");
+  if (reloading() || state_.reload.failed) {
+    take_loaded(marker);
+  } else {
+    state_.marker = marker;
+  }
+  ask_at_ = now + (state_.marker.empty() ? kUnknownEvery : kKnownEvery);
+  if (!reloading()) return;
+  ask_at_ = now + kReloadEvery;
+  state_.reload.nudges = static_cast<int>((now - reload_since_) / kNudgeEvery);
+  if (now - reload_since_ >= kReloadPatience) {
+    give_up(
+        "it was told to load its new configuration for " +
+        std::to_string(kReloadPatience / seconds(1)) +
+        " s and does not show it: its file has an error, which its log names, or the node is slow");
+  }
+}
+
+// An error in a file puts all settings that come after it to their defaults, the marker too, and
+// 1.24 says nothing else. An error in TLS leaves the new marker, and 1.26 says so.
+void PodProbe::take_loaded(const std::string& marker) {
+  const bool refused = !reload_error_.empty() || marker == console::kNoMarker;
+  if (!refused) {
+    refusals_ = 0;
+    state_.marker = marker;
+    return;
+  }
+  if (state_.marker.empty()) state_.marker = console::kNoMarker;  // nothing that we know as a whole
+  if (++refusals_ >= kRefusals) {
+    give_up("it refuses its configuration" +
+            (reload_error_.empty() ? "" : " (" + reload_error_ + ")") + "; its log says why");
+  }
+}
+
+void PodProbe::give_up(std::string why) {
+  state_.reload.failed = true;
+  state_.reload.message = std::move(why);
 }
 
 void PodProbe::failed(const pg::Error& error, bool had_answered, MonotonicTime now) {
   if (had_answered) silent_since_ = now;
   asked_ = Asked::kNothing;
+  refusals_ = 0;
   version_.clear();
   ask_at_ = now;
   // The end of a good session says only that: perhaps the container was restarted.

@@ -44,8 +44,15 @@ struct PodState {
   std::string message;                  // why not
   bool login_refused = false;           // it answered and refused our login: it runs with another
                                         // admin password than the one of today
-  std::string revision;                 // the marker that it shows: what it has really loaded
+  std::string marker;                   // that it shows: what it has really loaded
   std::string version;                  // "1.26.1"
+  struct Reload {
+    std::string marker;   // PodTarget::reload_to; empty: none was asked for
+    int nudges = 0;       // how often two seconds have passed without it
+    bool failed = false;  // it could not be loaded; not tried any more
+    std::string message;  // why
+    bool operator==(const Reload&) const = default;
+  } reload;
   bool operator==(const PodState&) const = default;
 };
 
@@ -54,6 +61,7 @@ struct VerificationState {
   Outcome outcome = Outcome::kUnknown;
   std::string reason;  // VerificationFailed, OperatorCannotReachPooler
   std::string message;
+  bool persistent = false;  // failed again and again, for ten seconds or more
   bool operator==(const VerificationState&) const = default;
 };
 
@@ -75,6 +83,8 @@ struct PodTarget {
   std::string name;
   std::string address;  // IP, no brackets; its console is at port
   int port = 6432;
+  // Where not empty: RELOAD until it shows this marker.
+  std::string reload_to;
 };
 
 struct ConsoleLogin {
@@ -82,10 +92,10 @@ struct ConsoleLogin {
   std::string password;
 };
 
-// One SELECT 1 through the pooler's Service, with the published credentials.
+// One SELECT 1 through the pooler, with the published credentials.
 struct VerificationTarget {
   urls::Connection connection;  // as published: host is the Service's name
-  std::string address;          // the Service's cluster IP: no DNS on the way
+  std::string address;          // the Service's cluster IP, or a pod's: no DNS on the way
   std::string token;
 };
 

@@ -33,7 +33,8 @@ std::optional<std::string> VerificationProbe::question(MonotonicTime now) {
   return "SELECT 1";
 }
 
-void VerificationProbe::answered(const Answer& answer, const pg::Session& session, MonotonicTime) {
+void VerificationProbe::answered(const Answer& answer, const pg::Session& session,
+                                 MonotonicTime now) {
   if (answer.ok() && is_one(answer.value())) {
     state_.outcome = Outcome::kOk;
     state_.reason.clear();
@@ -43,15 +44,17 @@ void VerificationProbe::answered(const Answer& answer, const pg::Session& sessio
   pg::Error error;
   error.phase = pg::Error::Phase::kSession;
   error.where = session.peer();
-  fail(answer.ok() ? error : answer.error());
+  fail(answer.ok() ? error : answer.error(), now);
 }
 
 void VerificationProbe::failed(const pg::Error& error, bool, MonotonicTime now) {
   ask_at_ = now;
-  fail(error);
+  fail(error, now);
 }
 
-void VerificationProbe::fail(const pg::Error& error) {
+void VerificationProbe::fail(const pg::Error& error, MonotonicTime now) {
+  if (!failing_since_) failing_since_ = now;
+  state_.persistent = now - *failing_since_ >= kPersistent;
   Verdict verdict = verification_verdict(error);
   state_.outcome = Outcome::kFailed;
   state_.reason = std::move(verdict.reason);

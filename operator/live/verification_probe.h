@@ -14,6 +14,9 @@ class VerificationProbe final : public Probe {
 
   [[nodiscard]] const VerificationState& state() const { return state_; }
 
+  // Failures over this time are no accident.
+  static constexpr Duration kPersistent = std::chrono::seconds(10);
+
  protected:
   std::optional<std::string> question(MonotonicTime now) override;
   [[nodiscard]] MonotonicTime next_question() const override { return ask_at_; }
@@ -21,10 +24,11 @@ class VerificationProbe final : public Probe {
   void failed(const pg::Error& error, bool had_answered, MonotonicTime now) override;
 
  private:
-  void fail(const pg::Error& error);
+  void fail(const pg::Error& error, MonotonicTime now);
 
   VerificationState state_;
   MonotonicTime ask_at_;
+  std::optional<MonotonicTime> failing_since_;
 };
 
 }  // namespace pooler::live

@@ -40,12 +40,16 @@ void Watched::set_pods(const LiveTarget& target, MonotonicTime now) {
   });
   for (const PodTarget& wanted : target.pods) {
     Pod& pod = pods_[wanted.uid];
-    if (pod.probe && same(pod.target, wanted) && same(pod.login, target.console)) continue;
+    if (pod.probe && same(pod.target, wanted) && same(pod.login, target.console)) {
+      pod.probe->reload_to(wanted.reload_to, now);
+      continue;
+    }
     pod.probe.reset();
     pod.target = wanted;
     pod.login = target.console;
     if (wanted.address.empty() || target.console.user.empty()) continue;
     pod.probe = std::make_unique<PodProbe>(sessions_, wanted, target.console, now);
+    pod.probe->reload_to(wanted.reload_to, now);
   }
 }
 

@@ -51,7 +51,8 @@ class Judge {
       if (status_.version.empty()) status_.version = state->second.version;
     }
     for (const Ordinal& ordinal : found_.ordinals) {
-      const bool wanted = !found_.target || ordinal.loaded == found_.target->hash;
+      const bool wanted =
+          !found_.target || pgbouncer::revision_of(ordinal.loaded) == found_.target->hash;
       const bool counts = ordinal.exists && !ordinal.deleting && ordinal.template_current;
       status_.pods.loaded += counts && wanted && settled(ordinal) ? 1 : 0;
     }
@@ -117,12 +118,26 @@ class Judge {
     if (const ObservedPod* pod = troubled()) {
       return no(pod->trouble, progress + "; pod " + pod->name + ": " + pod->trouble_message);
     }
+    if (found_.rollout.rejected || found_.rollout.pointed_back) return refused();
     if (!unreachable_.empty()) {
       return unknown(api::reason::kOperatorCannotReachPooler, unreachable_);
     }
     const std::string& waiting = found_.rollout.waiting;
     if (!waiting.empty()) progress += "; waits for " + waiting;
     return no(api::reason::kReloading, progress);
+  }
+
+  // After a restart of the operator only the status knows why.
+  [[nodiscard]] Verdict refused() const {
+    const api::Condition* before = config_.status.find(api::condition::kConfigurationLoaded);
+    if (found_.reload_refused.empty() && before != nullptr &&
+        before->reason == api::reason::kReloadFailed) {
+      return no(before->reason, before->message);
+    }
+    return no(api::reason::kReloadFailed,
+              found_.reload_refused +
+                  "; the configuration before it stays in use: change the spec, or delete that pod "
+                  "to try again");
   }
 
   [[nodiscard]] const ObservedPod* troubled() const {

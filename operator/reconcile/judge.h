@@ -26,11 +26,12 @@ struct Findings {
   std::vector<Ordinal> ordinals;
   Rollout rollout;
   std::string image;
-  std::string foreign;        // which object of the workload belongs to others, in words
-  bool blocked = false;       // nothing is begun: a name of ours is taken, or not free yet
-  bool writing = false;       // objects are being written in this very round
-  bool way_in_proven = true;  // connections through the Service reach a pod
-  std::string binding;        // name of the published Secret, once it is published
+  std::string reload_refused;  // why the wanted configuration could not be loaded
+  std::string foreign;         // which object of the workload belongs to others, in words
+  bool blocked = false;        // nothing is begun: a name of ours is taken, or not free yet
+  bool writing = false;        // objects are being written in this very round
+  bool way_in_proven = true;   // connections through the Service reach a pod
+  std::string binding;         // name of the published Secret, once it is published
   std::optional<Verdict> configuration;  // what is wrong with the spec or the database Secret
   Verdict published;
 

@@ -99,6 +99,8 @@ std::vector<ObservedPod> pods_of(const Caches& caches, const api::PoolerConfig& 
                      .scheduled = pod->scheduled};
     const auto label = pod->meta.labels.find("controller-revision-hash");
     if (label != pod->meta.labels.end()) seen.template_revision = label->second;
+    const auto touched = pod->meta.annotations.find(std::string(kTouchAnnotation));
+    if (touched != pod->meta.annotations.end()) seen.touched = touched->second;
     fill_trouble(seen, *pod);
     pods.push_back(std::move(seen));
   }

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "api/pooler_config.h"
@@ -46,6 +47,9 @@ struct WorkloadChild : Child {
   bool revision_known = false;  // the StatefulSet controller has seen this generation
 };
 
+// On a pod: changed to have the kubelet bring the Secret's files at once instead of in a minute.
+inline constexpr std::string_view kTouchAnnotation = "pooler.dev/config-revision";
+
 struct ObservedPod {
   std::string name;
   std::string uid;
@@ -55,6 +59,7 @@ struct ObservedPod {
   bool deleting = false;
   bool scheduled = true;
   std::string template_revision;
+  std::string touched;  // annotation kTouchAnnotation
   std::string trouble;  // api::reason of why it does not run; empty: none known
   std::string trouble_message;
 };
@@ -73,8 +78,9 @@ struct Observed {
   live::LiveState live;
   std::map<std::string, Claim> others;  // of the other PoolerConfigs, by key
   std::string default_image;
-  std::string write_refused;  // what the API server said to the last write of ours that it refused
-  std::string fresh_random;   // kAdminRandomBytes, for an admin Secret that has to be made
+  std::string write_refused;   // what the API server said to the last write of ours that it refused
+  std::string reload_refused;  // why a pod could not load the revision that was last tried on it
+  std::string fresh_random;    // kAdminRandomBytes, for an admin Secret that has to be made
   WallTime now{};
 };
 

@@ -1,6 +1,7 @@
 #include "reconcile/plan.h"
 
 #include <algorithm>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -42,6 +43,7 @@ class Planner {
     settle_budget();
     settle_revision();
     roll_out_pods();
+    try_canary();
     try_way_in();
     publish();
     ask_pods();
@@ -100,14 +102,25 @@ class Planner {
     plan_.look_again = plan_.look_again ? std::min(*plan_.look_again, after) : after;
   }
 
+  void add_hash(Json& body) const {
+    if (body["metadata"].contains("annotations") &&
+        body["metadata"]["annotations"].contains(kHashAnnotation)) {
+      return;
+    }
+    body["metadata"]["annotations"][kHashAnnotation] =
+        hex_encode(hmac_sha256(admin_->hash_key, to_bytes(body))).substr(0, 16);
+  }
+
+  // Whether the server has something else than `body`.
+  [[nodiscard]] bool differs(Json body, const Child& child) const {
+    add_hash(body);
+    return !child.ours() || !is_subset(body, parse_json(child.body));
+  }
+
   void write(const kube::ResourceType& type, Json body, const Child& child) {
     if (spec_invalid_ || !usable(child)) return;
-    if (!body["metadata"].contains("annotations") ||
-        !body["metadata"]["annotations"].contains(kHashAnnotation)) {
-      body["metadata"]["annotations"][kHashAnnotation] =
-          hex_encode(hmac_sha256(admin_->hash_key, to_bytes(body))).substr(0, 16);
-    }
-    if (child.ours() && is_subset(body, parse_json(child.body))) return;
+    add_hash(body);
+    if (!differs(body, child)) return;
     plan_.writes.push_back({type, to_bytes(body), child.ours() ? child.meta : kube::Meta{}, {}});
   }
 
@@ -191,11 +204,18 @@ class Planner {
   // read. One that the files already have needs neither: nothing changes.
   void settle_revision() {
     if (!admin_ || !found_.database || floor_ < 1 || spec_invalid_) return;
-    auto revision = pgbouncer::render(config_, {*found_.database, *admin_, floor_});
+    auto revision = pgbouncer::render(config_, {*found_.database, *admin_, floor_, image()});
     const bool known = see_.files.data.contains(pgbouncer::settings_file_name(revision.hash));
     const bool lost = !see_.files.ours() && see_.workload.ours();  // the Secret was deleted by hand
     if (!known && !lost && (!found_.database_answers() || remembered_)) return;
     found_.target = std::move(revision);
+  }
+
+  // The Secret's files and those that are about to be in it.
+  [[nodiscard]] std::map<std::string, std::string> known_files() const {
+    auto files = see_.files.data;
+    if (found_.target) files.insert(found_.target->files.begin(), found_.target->files.end());
+    return files;
   }
 
   int floor_of(const std::string& revision) const {
@@ -218,9 +238,10 @@ class Planner {
       const auto file =
           see_.files.data.find(pgbouncer::pod_file_name(config_, static_cast<int>(i)));
       if (file == see_.files.data.end()) continue;
-      const std::string revision = pgbouncer::revision_of_pod_file(file->second);
-      const bool whole = see_.files.data.contains(pgbouncer::settings_file_name(revision));
-      if (whole) list[i].assigned = revision;
+      const std::string marker = pgbouncer::marker_of_pod_file(file->second);
+      const bool whole =
+          see_.files.data.contains(pgbouncer::settings_file_name(pgbouncer::revision_of(marker)));
+      if (whole) list[i].assigned = marker;
     }
     for (const ObservedPod& pod : see_.pods) {
       if (pod.ordinal < 0 || static_cast<std::size_t>(pod.ordinal) >= list.size()) continue;
@@ -236,24 +257,114 @@ class Planner {
     ordinal.template_current =
         !see_.workload.revision_known || pod.template_revision == see_.workload.update_revision;
     const auto state = see_.live.pods.find(pod.uid);
+    const bool asked =
+        state != see_.live.pods.end() && state->second.outcome != live::Outcome::kUnknown;
+    ordinal.unasked = pod.ready && !pod.deleting && !asked;
     if (state == see_.live.pods.end()) return;
     ordinal.console_answers = state->second.outcome == live::Outcome::kOk;
     ordinal.login_refused = state->second.login_refused;
-    ordinal.loaded = state->second.revision;
+    ordinal.loaded = state->second.marker;
+    const live::PodState::Reload& reload = state->second.reload;
+    ordinal.reload_failed = reload.failed && reload.marker == ordinal.assigned;
+    ordinal.proof = proof_of(pod, ordinal.loaded);
+  }
+
+  // ---- the trial: a login through the one pod that has a new configuration
+
+  [[nodiscard]] std::string trial_token(const ObservedPod& pod, const std::string& marker) const {
+    return token_of("trial " + pod.uid + " " + marker + " " + database_token_);
+  }
+
+  [[nodiscard]] Ordinal::Proof proof_of(const ObservedPod& pod, const std::string& marker) const {
+    const live::VerificationState& trial = see_.live.verification;
+    if (!found_.database || trial.token != trial_token(pod, marker)) return Ordinal::Proof::kNone;
+    if (trial.outcome == live::Outcome::kOk) return Ordinal::Proof::kPassed;
+    // While the database is away, a failure says nothing of the configuration.
+    const bool failed = trial.persistent && found_.database_answers();
+    return failed ? Ordinal::Proof::kFailed : Ordinal::Proof::kNone;
+  }
+
+  void try_canary() {
+    if (!found_.rollout.trial || !found_.database) return;
+    const ObservedPod* pod = pod_at(*found_.rollout.trial);
+    if (pod == nullptr) return;
+    urls::Connection way = pooled_way();
+    way.hosts = {{pgbouncer::service_host(config_), pgbouncer::kPort}};
+    const std::string& marker = found_.ordinals.at(static_cast<std::size_t>(pod->ordinal)).loaded;
+    plan_.target.verification = {way, pod->address, trial_token(*pod, marker)};
+  }
+
+  [[nodiscard]] const ObservedPod* pod_at(int ordinal) const {
+    for (const ObservedPod& pod : see_.pods) {
+      if (pod.ordinal == ordinal && !pod.deleting) return &pod;
+    }
+    return nullptr;
+  }
+
+  [[nodiscard]] live::PodState::Reload reload_state(const ObservedPod& pod) const {
+    const auto state = see_.live.pods.find(pod.uid);
+    return state == see_.live.pods.end() ? live::PodState::Reload{} : state->second.reload;
+  }
+
+  // The kubelet is hurried once when a pod has a new file, and again for every two seconds that the
+  // pod has not read it.
+  void hurry_files() {
+    for (const auto& [ordinal, marker] : found_.rollout.reload) {
+      const ObservedPod* pod = pod_at(ordinal);
+      if (pod == nullptr) continue;
+      const live::PodState::Reload reload = reload_state(*pod);
+      std::string value = marker;
+      if (reload.marker == marker && reload.nudges > 0)
+        value += "." + std::to_string(reload.nudges);
+      if (pod->touched == value || reload.failed) continue;
+      kube::Meta meta;
+      meta.name = pod->name;
+      meta.ns = config_.ns;
+      meta.uid = pod->uid;
+      plan_.touches.push_back({std::move(meta), std::move(value)});
+    }
+  }
+
+  // Why the canary was pointed back, while the revision that it refused is still the wanted one.
+  void explain_refusal() {
+    const Rollout& rollout = found_.rollout;
+    if (rollout.pointed_back) {
+      const ObservedPod* pod = pod_at(*rollout.pointed_back);
+      const std::string why = pod == nullptr ? "" : reload_state(*pod).message;
+      plan_.reload_refused = "pod " + (pod == nullptr ? "" : pod->name) + ": " +
+                             (why.empty() ? see_.live.verification.message : why);
+    } else if (rollout.rejected) {
+      plan_.reload_refused = see_.reload_refused;
+    }
+    found_.reload_refused = plan_.reload_refused;
+  }
+
+  // Whether RELOADs may begin: a new configuration may need the new template.
+  [[nodiscard]] bool template_written() const {
+    if (!see_.workload.ours() || !see_.workload.revision_known || !admin_) return false;
+    return !differs(pgbouncer::stateful_set(config_, image(), see_.workload.replicas),
+                    see_.workload);
   }
 
   void roll_out_pods() {
     found_.ordinals = ordinals();
+    const auto files = known_files();
     RolloutInput input{.ordinals = found_.ordinals,
                        .limit = pgbouncer::ordinals(config_),
                        .desired = desired(),
                        .replicas = see_.workload.ours() ? see_.workload.replicas : 0,
                        .target = std::nullopt,
                        .may_replace = found_.database_answers() && !spec_invalid_,
+                       .template_written = template_written(),
                        .ceiling = std::max(0, found_.share.ceiling - kOperatorConnections),
-                       .floor = [this](const std::string& r) { return floor_of(r); }};
+                       .floor = [this](const std::string& r) { return floor_of(r); },
+                       .reloadable =
+                           [&files](const std::string& from, const std::string& to) {
+                             return pgbouncer::reload_obstacle(files, from, to).empty();
+                           }};
     if (found_.target) input.target = found_.target->hash;
     found_.rollout = roll_out(input);
+    explain_refusal();
     plan_.claim.held = found_.rollout.held + (found_.database ? kOperatorConnections : 0);
     plan_.claim.asked =
         !found_.database || (found_.database_state != nullptr &&
@@ -268,7 +379,7 @@ class Planner {
   void write_workload() {
     const bool has_files = found_.target || see_.files.ours();
     if (!has_files) return;  // the database was never reached: nothing to run yet
-    write(kube::Secret::kType, pgbouncer::config_secret(config_, files()), see_.files);
+    write_files();
     const std::size_t before = plan_.writes.size();
     write(kube::StatefulSet::kType,
           pgbouncer::stateful_set(config_, image(), found_.rollout.replicas), see_.workload);
@@ -290,16 +401,50 @@ class Planner {
     }
   }
 
-  // The revisions that some ordinal names, and each ordinal's own file.
+  void write_files() {
+    const std::size_t before = plan_.writes.size();
+    write(kube::Secret::kType, pgbouncer::config_secret(config_, files()), see_.files);
+    if (plan_.writes.size() == before) return hurry_files();
+    if (found_.rollout.spread) {
+      plan_.writes.back().notice =
+          note("Reloaded", "Reload",
+               "a new configuration works on one pod, by RELOAD; the others load it now");
+    } else if (found_.rollout.pointed_back) {
+      plan_.writes.back().notice =
+          Notice{kube::Event::Type::kWarning, "ReloadFailed", "Reload",
+                 found_.reload_refused + "; the configuration before it stays"};
+    }
+  }
+
+  // The revisions that some ordinal's file leads to, and those that some pod still runs: their
+  // files tell whether RELOAD can bring it away from there. Unknown is all that there are.
+  std::set<std::string> revisions_in_use() const {
+    constexpr std::size_t kMost = 8;  // a pod that can't be asked must not make the Secret grow
+    std::set<std::string> used;
+    for (const auto& [ordinal, marker] : found_.rollout.assign) {
+      used.insert(pgbouncer::revision_of(marker));
+    }
+    const auto known = pgbouncer::revisions_in(see_.files.data);
+    for (const Ordinal& pod : found_.ordinals) {
+      if (!pod.exists || pod.deleting) continue;
+      if (!pod.loaded.empty()) {
+        used.insert(pgbouncer::revision_of(pod.loaded));
+      } else if (known.size() <= kMost) {
+        used.insert(known.begin(), known.end());
+      }
+    }
+    return used;
+  }
+
+  // Of the revisions in use, and of each ordinal.
   std::map<std::string, std::string> files() const {
     std::map<std::string, std::string> wanted;
-    for (const auto& [ordinal, revision] : found_.rollout.assign) {
-      wanted[pgbouncer::pod_file_name(config_, ordinal)] = pgbouncer::pod_file(ordinal, revision);
-      if (found_.target && revision == found_.target->hash) {
-        for (const auto& [name, bytes] : found_.target->files) wanted[name] = bytes;
-        continue;
-      }
-      for (const auto& [name, bytes] : see_.files.data) {
+    for (const auto& [ordinal, marker] : found_.rollout.assign) {
+      wanted[pgbouncer::pod_file_name(config_, ordinal)] = pgbouncer::pod_file(ordinal, marker);
+    }
+    const auto files = known_files();
+    for (const std::string& revision : revisions_in_use()) {
+      for (const auto& [name, bytes] : files) {
         if (name.starts_with("rev-" + revision + ".")) wanted[name] = bytes;
       }
     }
@@ -330,7 +475,10 @@ class Planner {
     plan_.target.console = {std::string(pgbouncer::kAdminUser), admin_->password};
     for (const ObservedPod& pod : see_.pods) {
       if (pod.deleting || pod.address.empty()) continue;
-      plan_.target.pods.push_back({pod.uid, pod.name, pod.address, pgbouncer::kPort});
+      const auto reload = found_.rollout.reload.find(pod.ordinal);
+      plan_.target.pods.push_back(
+          {pod.uid, pod.name, pod.address, pgbouncer::kPort,
+           reload == found_.rollout.reload.end() ? std::string() : reload->second});
     }
   }
 
@@ -344,16 +492,16 @@ class Planner {
     const bool was_available = before != nullptr && before->status == ConditionStatus::kTrue;
     found_.way_in_proven = true;
     if (!found_.database || !found_.target || !admin_ || see_.client.cluster_ip.empty()) return;
-    auto pooled = urls::pooled_connection(*found_.database, pgbouncer::service_host(config_),
-                                          pgbouncer::kPort);
-    pooled.database = pgbouncer::client_database_name(*found_.database);
+    const urls::Connection pooled = pooled_way();
     data_ = urls::published_keys({pooled, *found_.database}, urls::Preset::kSupabase);
     hash_ = pgbouncer::content_hash(*admin_, data_);
     const bool to_publish =
         see_.published.ownership != Ownership::kForeign && !published_has(hash_);
     const std::string serving = serving_pods();
     found_.way_in_proven = was_available;
-    if (serving.empty() || (was_available && !(to_publish && all_loaded()))) return;
+    if (plan_.target.verification || serving.empty() ||
+        (was_available && !(to_publish && all_loaded())))
+      return;
 
     const std::string token =
         token_of(urls::to_uri(pooled) + " " + see_.client.cluster_ip + " " + serving);
@@ -366,13 +514,20 @@ class Planner {
                            state.reason == api::reason::kVerificationFailed;
   }
 
+  [[nodiscard]] urls::Connection pooled_way() const {
+    auto pooled = urls::pooled_connection(*found_.database, pgbouncer::service_host(config_),
+                                          pgbouncer::kPort);
+    pooled.database = pgbouncer::client_database_name(*found_.database);
+    return pooled;
+  }
+
   // Each with what it has loaded: a trial counts for these and no others.
   [[nodiscard]] std::string serving_pods() const {
     std::string text;
     for (const ObservedPod& pod : see_.pods) {
       if (!pod.ready || pod.deleting) continue;
       const auto state = see_.live.pods.find(pod.uid);
-      text += pod.uid + "=" + (state == see_.live.pods.end() ? "" : state->second.revision) + " ";
+      text += pod.uid + "=" + (state == see_.live.pods.end() ? "" : state->second.marker) + " ";
     }
     return text;
   }
@@ -382,7 +537,9 @@ class Planner {
     bool any = false;
     for (const Ordinal& ordinal : found_.ordinals) {
       if (!ordinal.exists || ordinal.deleting || !ordinal.ready) continue;
-      if (!settled(ordinal) || ordinal.loaded != found_.target->hash) return false;
+      if (!settled(ordinal) || pgbouncer::revision_of(ordinal.loaded) != found_.target->hash) {
+        return false;
+      }
       any = true;
     }
     return any;

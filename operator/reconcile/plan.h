@@ -39,14 +39,23 @@ struct Removal {
   std::optional<Notice> notice;
 };
 
-// Done in this order: writes, removals, status. The first write that fails ends the first two.
+// A new value for a pod's kTouchAnnotation.
+struct Touch {
+  kube::Meta pod;
+  std::string value;
+};
+
+// Done in this order: writes, touches, removals, status. The first write that fails ends the first
+// three.
 struct Plan {
   std::vector<Write> writes;
+  std::vector<Touch> touches;
   std::vector<Removal> removals;
   api::Status status;
   std::vector<Notice> notices;  // told once the status is written
   live::LiveTarget target;
   Claim claim;
+  std::string reload_refused;          // for the next round's Observed
   std::optional<Duration> look_again;  // for what no watch tells
 };
 

@@ -53,9 +53,14 @@ Result<kube::Requeue, kube::ReconcileError> Reconciler::reconcile(const kube::Ob
   observed->default_image = options_.default_image;
   observed->fresh_random = random_bytes(engine::pgbouncer::kAdminRandomBytes);
   observed->now = clock_.wall();
-  observed->write_refused = (*memory_.lock())[key].write_refused;
+  {
+    auto memory = memory_.lock();
+    observed->write_refused = (*memory)[key].write_refused;
+    observed->reload_refused = (*memory)[key].reload_refused;
+  }
 
   Plan planned = plan(*observed);
+  (*memory_.lock())[key].reload_refused = planned.reload_refused;
   live_.set_target(to_string(key), std::move(planned.target));
   publish_claim(key, planned.claim);
   const auto failed = carry_out(*object->config, planned);
@@ -121,6 +126,7 @@ std::optional<kube::ApiError> Reconciler::carry_out(const api::PoolerConfig& con
     if (auto failed = write(each)) return failed;
     tell(config, each.notice);
   }
+  for (const Touch& each : plan.touches) touch(each);
   for (const Removal& each : plan.removals) {
     if (auto failed = remove(each)) return failed;
     tell(config, each.notice);
@@ -155,6 +161,12 @@ std::optional<kube::ApiError> Reconciler::write_as(const Write& each, kube::Stor
   error.message =
       std::string(K::kType.kind) + " " + to_string(key) + ": " + std::move(error.message);
   return error;
+}
+
+// Only hurries what comes anyway: a pod that is gone, or a lost answer, is no error.
+void Reconciler::touch(const Touch& touch) {
+  auto answer = client_.annotate<kube::Pod>(touch.pod, kTouchAnnotation, touch.value);
+  if (answer) caches_.pods.wrote(std::move(answer).value());
 }
 
 std::optional<kube::ApiError> Reconciler::remove(const Removal& removal) {

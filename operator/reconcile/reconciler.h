@@ -47,6 +47,7 @@ class Reconciler {
   struct Memory {  // of one PoolerConfig; lost in a restart, and nothing is lost with it
     std::optional<MonotonicTime> status_written;
     std::string write_refused;
+    std::string reload_refused;
   };
 
   void gone(const kube::ObjectKey& key);
@@ -57,6 +58,7 @@ class Reconciler {
   std::optional<kube::ApiError> write(const Write& write);
   template <class K>
   std::optional<kube::ApiError> write_as(const Write& write, kube::Store<K>& store);
+  void touch(const Touch& touch);
   std::optional<kube::ApiError> remove(const Removal& removal);
   // The time until the status may be written; nullopt: done, or nothing to write.
   kube::ApiResult<std::optional<Duration>> write_status(const PoolerConfigObject& object,

@@ -35,7 +35,7 @@ def test_500_clients(make_pooler, runner, watch):
     load.event(lambda e: e.get("connected", 0) >= 500 and e.get("acknowledged", 0) > 500,
                "500 clients connected and at work", 60)
     before = pooler.pod_uids()
-    pooler.patch(scaling={"clientsPerReplica": 900})
+    pooler.roll_out()
     wait_for("three other pods", lambda: not set(pooler.pod_uids().values()) & set(before.values()), 180)
     pooler.wait_settled(timeout=180)
     load.signal("TERM")

@@ -63,7 +63,7 @@ def test_rollout(cluster, make_pooler, runner, version):
     """A change of what a pod runs: every pod is replaced, one after the other."""
     pooler, load = loaded(make_pooler, runner, version)
     before = pooler.pod_uids()
-    pooler.patch(scaling={"clientsPerReplica": 900})
+    pooler.roll_out()
     seen = set()
 
     def rolled_out():

@@ -43,6 +43,21 @@ def test_killed_during_creation(cluster, namespace, back, node, make_pooler, run
         assert runner.sql(pooler.secret()["DATABASE_POOLED_URL"], "select 1") == [[1]]
 
 
+@pytest.mark.node
+def test_killed_during_a_reload(back, node, make_pooler, runner):
+    """Whoever comes next goes on where the last one stopped: no pod is replaced."""
+    pooler = make_pooler(replicas=3).wait_settled()
+    before = (pooler.pod_uids(), pooler.restarts())
+    for mode in ("session", "transaction", "session"):
+        pooler.patch(poolMode=mode)
+        wait_for("it has begun", lambda: pooler.condition("ConfigurationLoaded")["status"] == "False",
+                 30, interval=0.005)
+        node.signal("KILL", back.pod())
+        pooler.wait_settled()
+    assert (pooler.pod_uids(), pooler.restarts()) == before
+    assert runner.sql(pooler.secret()["DATABASE_POOLED_URL"], "select 1") == [[1]]
+
+
 def test_restart_leaves_pods_alone(cluster, make_pooler, operator, runner):
     pooler = make_pooler(replicas=2).wait_settled()
     held = runner.load("connect", "--clients", "20", "--stdin", "--repeat", "0.2", "--hold", "600",

@@ -18,7 +18,7 @@ def test_one_replica_without_a_refused_connection(cluster, make_pooler, runner, 
     load = runner.load("reconnect", "--connections", "100000", "--concurrency", "4", "--rate", "40",
                        "--time-limit", "300", url=pooler.secret()["DATABASE_POOLED_URL"])
     load.event(lambda e: e.get("answered", 0) > 50, "connections are answered")
-    pooler.patch(scaling={"clientsPerReplica": 900})
+    pooler.roll_out()
     most = []
 
     def replaced():
@@ -37,11 +37,11 @@ def test_one_replica_without_a_refused_connection(cluster, make_pooler, runner, 
 
 
 def test_rotated_password_is_followed(cluster, make_pooler, runner, postgres):
-    """The role gets another password, then the Secret: pods, then the published Secret follow, and
-    from then on no login fails; nobody's open transaction is lost on the way."""
+    """The role gets another password, then the Secret: the pods load it, then the published Secret
+    follows, and from then on no login fails; nobody's open transaction is lost on the way."""
     pooler = make_pooler(replicas=2, budget={"serverConnections": 61},
                          drain={"endpointPropagationSeconds": 3}).wait_settled()
-    database, old = pooler.database, pooler.secret()
+    database, old, pods = pooler.database, pooler.secret(), pooler.pod_uids()
     ledger = f"/tmp/{pooler.namespace}.ledger"
     load = Load(runner, pooler, clients=20, verify=False, extra=["--ledger", ledger])
     load.wait_busy(least=3)
@@ -56,6 +56,7 @@ def test_rotated_password_is_followed(cluster, make_pooler, runner, postgres):
                              url=new[key]).result()
         assert result["answered"] == 100, result
     pooler.wait_settled()
+    assert pooler.pod_uids() == pods, "loaded by the running processes"
     # The load's own logins are with the old password; what was open was finished all the same.
     load.end()
     assert load.result["lost"] == 0, load.result["errors"]

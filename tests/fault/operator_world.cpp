@@ -92,6 +92,20 @@ std::string HealthyWorld::loaded(const std::string& pod_uid) const {
   return found == loaded_.end() ? "" : found->second;
 }
 
+bool HealthyWorld::reload(const FakeApiServer& server, const std::string& pod_name,
+                          const std::string& pod_uid) {
+  namespace pgbouncer = engine::pgbouncer;
+  const auto files = server.find(kube::Secret::kType, {"shop", "orders-pooler-config"});
+  const auto text = [&files](const std::string& name) {
+    return base64_decode((*files)["data"].value(name, std::string())).value();
+  };
+  const std::string marker = pgbouncer::marker_of_pod_file(text(pod_name + ".ini"));
+  const std::string settings = text(pgbouncer::settings_file_name(pgbouncer::revision_of(marker)));
+  if (!refused_setting.empty() && settings.find(refused_setting) != std::string::npos) return false;
+  loaded_[pod_uid] = marker;
+  return true;
+}
+
 bool HealthyWorld::cluster_step(FakeApiServer& server) {
   for (const Object& set : server.all(kube::StatefulSet::kType)) {
     if (set["spec"].contains("template") && step_one(server, set)) return true;
@@ -138,7 +152,7 @@ bool HealthyWorld::step_one(FakeApiServer& server, const Object& set) {
                           {"conditions", {{{"type", "Ready"}, {"status", "True"}}}}};
     });
     loaded_[made["metadata"]["uid"]] =
-        engine::pgbouncer::revision_of_pod_file(base64_decode(file->get<std::string>()).value());
+        engine::pgbouncer::marker_of_pod_file(base64_decode(file->get<std::string>()).value());
     return true;
   }
   return false;
@@ -148,16 +162,22 @@ bool HealthyWorld::step_one(FakeApiServer& server, const Object& set) {
 
 class OperatorWorld::FakeLive final : public reconcile::LiveLoop {
  public:
-  explicit FakeLive(const HealthyWorld& world) : world_(world) {}
+  FakeLive(HealthyWorld& world, const FakeApiServer& server) : world_(world), server_(server) {}
   void set_target(const std::string& key, live::LiveTarget target) override {
     live::LiveState state;
     if (target.database) state.database = world_.database(*target.database);
     for (const live::PodTarget& pod : target.pods) {
+      const bool told = !pod.reload_to.empty();
+      const bool refused = told && !world_.reload(server_, pod.name, pod.uid);
       state.pods[pod.uid] = {.outcome = live::Outcome::kOk,
                              .message = "",
                              .login_refused = false,
-                             .revision = world_.loaded(pod.uid),
-                             .version = "1.26.1"};
+                             .marker = world_.loaded(pod.uid),
+                             .version = "1.26.1",
+                             .reload = {.marker = pod.reload_to,
+                                        .nudges = 0,
+                                        .failed = refused,
+                                        .message = refused ? "refused" : ""}};
     }
     if (target.verification) {
       state.verification = {target.verification->token, live::Outcome::kOk, "", ""};
@@ -171,7 +191,8 @@ class OperatorWorld::FakeLive final : public reconcile::LiveLoop {
   }
 
  private:
-  const HealthyWorld& world_;
+  HealthyWorld& world_;
+  const FakeApiServer& server_;
   std::map<std::string, live::LiveState> states_;
 };
 
@@ -196,7 +217,7 @@ void OperatorWorld::restart_operator() {
   client_ = std::make_unique<kube::Client>(
       transport_, kube::ClientOptions{.field_manager = kManager,
                                       .sleep = [](Duration, std::stop_token) { return true; }});
-  live_ = std::make_unique<FakeLive>(world_);
+  live_ = std::make_unique<FakeLive>(world_, server_);
   reconciler_ = std::make_unique<reconcile::Reconciler>(*caches_, *client_, *live_, clock_,
                                                         reconcile::Options{"pgbouncer:test"});
 }
@@ -257,7 +278,7 @@ int OperatorWorld::resync() {
 std::map<std::string, std::pair<int, int>> OperatorWorld::creates_and_deletes() const {
   std::map<std::string, std::pair<int, int>> counts;
   for (const WriteRecord& record : server_.writes()) {
-    if (record.manager != kManager) continue;
+    if (record.manager != kManager || record.verb == "patch") continue;
     auto& [creates, deletes] = counts[record.plural + " " + to_string(record.key)];
     creates += record.verb == "create" ? 1 : 0;
     deletes += record.verb == "delete" ? 1 : 0;

@@ -16,16 +16,38 @@ void create(OperatorWorld& world) {
   ASSERT_TRUE(world.settle());
 }
 
+// What no running process can take.
+void another_template(Object& spec) { spec["drain"]["maxTransactionSeconds"] = 61; }
+
 void create_and_roll_out(OperatorWorld& world) {
   create(world);
-  world.user_edits([](Object& spec) { spec["poolMode"] = "session"; });
+  world.user_edits(another_template);
   ASSERT_TRUE(world.settle());
 }
 
 void one_replica_rolled_out(OperatorWorld& world) {
   world.user_applies(1, 3);
   ASSERT_TRUE(world.settle());
+  world.user_edits(another_template);
+  ASSERT_TRUE(world.settle());
+}
+
+void reloaded(OperatorWorld& world) {
+  create(world);
   world.user_edits([](Object& spec) { spec["poolMode"] = "session"; });
+  ASSERT_TRUE(world.settle());
+}
+
+// Refused by the canary, then taken back.
+void reload_refused(OperatorWorld& world) {
+  create(world);
+  world.world().refused_setting = "pool_mode = statement";
+  world.user_edits([](Object& spec) { spec["poolMode"] = "statement"; });
+  ASSERT_TRUE(world.settle());
+  ASSERT_NE(world.end_state().find("ConfigurationLoaded False ReloadFailed"), std::string::npos)
+      << world.end_state();
+  ASSERT_EQ(world.resync(), 0);
+  world.user_edits([](Object& spec) { spec["poolMode"] = "transaction"; });
   ASSERT_TRUE(world.settle());
 }
 
@@ -45,6 +67,8 @@ struct Named {
   const char* name;
   Fault fault;
 };
+void PrintTo(const Case& each, std::ostream* out) { *out << each.name; }
+void PrintTo(const Named& each, std::ostream* out) { *out << each.name; }
 
 class EveryFault : public testing::TestWithParam<std::tuple<Case, Named>> {
  protected:
@@ -64,6 +88,7 @@ TEST_P(EveryFault, EndsAsWithoutIt) {
     OperatorWorld world;
     world.transport().arm(fault.fault, at);
     story.story(world);
+    ASSERT_FALSE(HasFatalFailure()) << "at write " << at;
     ASSERT_EQ(world.end_state(), reference.end_state()) << "at write " << at;
     ASSERT_EQ(world.creates_and_deletes(), reference.creates_and_deletes()) << "at write " << at;
     ASSERT_EQ(world.resync(), 0) << "at write " << at;
@@ -74,7 +99,8 @@ INSTANTIATE_TEST_SUITE_P(
     Reconcile, EveryFault,
     testing::Combine(testing::Values(Case{"Create", create}, Case{"RollOut", create_and_roll_out},
                                      Case{"RollOutOfOne", one_replica_rolled_out},
-                                     Case{"Scale", scaled}),
+                                     Case{"Scale", scaled}, Case{"Reload", reloaded},
+                                     Case{"ReloadRefused", reload_refused}),
                      testing::Values(Named{"Crash", Fault::kCrash},
                                      Named{"ResponseLost", Fault::kResponseLost},
                                      Named{"NotApplied", Fault::kNotApplied},

@@ -36,7 +36,7 @@ urls::Connection connection_from(FuzzedDataProvider& provider) {
 }
 
 void check_any_file(std::string_view text) {
-  const std::string hash = pgbouncer::revision_of_pod_file(text);
+  const std::string hash = pgbouncer::marker_of_pod_file(text);
   must(hash.empty() || hash.size() == 16, "a revision's hash has 16 digits");
   const auto floor = pgbouncer::floor_of(text);
   must(!floor || *floor > 0, "a floor is positive");

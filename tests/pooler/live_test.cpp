@@ -20,6 +20,7 @@
 namespace pooler::ring {
 namespace {
 
+namespace pgb = engine::pgbouncer;
 using live::LiveState;
 using live::LiveTarget;
 using live::Outcome;
@@ -305,7 +306,7 @@ TEST_P(LivePooler, ReadsTheMarkerBack) {
   pgbouncer_.start();
   live_.set_target(kKey, pod_target());
   ASSERT_TRUE(wait_for_pod([](const auto& pod) { return pod.outcome == Outcome::kOk; }));
-  EXPECT_EQ(live_.state(kKey).pods.at("u1").revision, pgbouncer_.revision().hash);
+  EXPECT_EQ(live_.state(kKey).pods.at("u1").marker, pgbouncer_.revision().hash);
   EXPECT_EQ(live_.state(kKey).pods.at("u1").version, number_of(GetParam()));
 }
 
@@ -313,13 +314,13 @@ TEST_P(LivePooler, FollowsARestart) {
   pgbouncer_.start(4);
   live_.set_target(kKey, pod_target());
   const std::string first = pgbouncer_.revision().hash;
-  ASSERT_TRUE(wait_for_pod([&](const auto& pod) { return pod.revision == first; }));
+  ASSERT_TRUE(wait_for_pod([&](const auto& pod) { return pod.marker == first; }));
   pgbouncer_.stop(SIGKILL);
   EXPECT_TRUE(wait_for_pod([](const auto& pod) { return pod.outcome == Outcome::kFailed; }));
   pgbouncer_.start(5);
   EXPECT_NE(pgbouncer_.revision().hash, first);
   EXPECT_TRUE(wait_for_pod([&](const auto& pod) {
-    return pod.outcome == Outcome::kOk && pod.revision == pgbouncer_.revision().hash;
+    return pod.outcome == Outcome::kOk && pod.marker == pgbouncer_.revision().hash;
   }));
 }
 
@@ -333,6 +334,98 @@ TEST_P(LivePooler, TellsThatThePasswordIsAnother) {
   live_.set_target(kKey, pod_target());
   EXPECT_TRUE(wait_for_pod(
       [](const auto& pod) { return pod.outcome == Outcome::kOk && !pod.login_refused; }));
+}
+
+// ---- RELOAD
+
+class LiveReload : public LivePooler {
+ protected:
+  void start() {
+    pgbouncer_.start();
+    live_.set_target(kKey, pod_target());
+    ASSERT_TRUE(
+        wait_for_pod([&](const auto& pod) { return pod.marker == pgbouncer_.revision().hash; }));
+  }
+  // Another revision of the same pooler, in session mode.
+  pgb::Revision session_mode() const {
+    api::PoolerConfig config = PgBouncer::config();
+    config.spec.pool_mode = api::PoolMode::kSession;
+    return pgb::render(config, {orders_, pgbouncer_.admin(), 4});
+  }
+  void reload_to(const std::string& marker) {
+    LiveTarget target = pod_target();
+    target.pods[0].reload_to = marker;
+    live_.set_target(kKey, target);
+  }
+  std::string pool_mode() {
+    const auto rows = ask(pgbouncer_.console(), "SHOW CONFIG");
+    for (const auto& row : rows.value().cells) {
+      if (row.at(0) == "pool_mode") return row.at(1).value();
+    }
+    return "";
+  }
+};
+
+TEST_P(LiveReload, AnOpenTransactionGoesOnOnTheSameBackend) {
+  start();
+  pg::ThreadResolver resolver;
+  pg::LibpqSessionFactory factory(resolver);
+  const auto client =
+      factory.connect(live::database_target(pgbouncer_.pooled()), clock_.monotonic());
+  const auto backend = [&](const std::string& sql) {
+    EXPECT_TRUE(pg::testing::drive_to(*client, pg::Session::State::kIdle));
+    client->query(sql, clock_.monotonic() + std::chrono::minutes(1));
+    EXPECT_TRUE(
+        pg::testing::drive(*client, [&] { return client->state() != pg::Session::State::kBusy; }));
+    auto answer = client->take().value();
+    return answer.ok() && !answer->cells.empty() ? answer->cells[0][0] : std::nullopt;
+  };
+  backend("BEGIN");
+  const auto before = backend("SELECT pg_backend_pid()");
+  ASSERT_TRUE(before);
+  const pgb::Revision next = session_mode();
+  reload_to(next.hash);
+  pgbouncer_.write_files(next, next.hash);
+  ASSERT_TRUE(wait_for_pod([&](const auto& pod) { return pod.marker == next.hash; }));
+  EXPECT_EQ(pool_mode(), "session");
+  EXPECT_EQ(backend("SELECT pg_backend_pid()"), before);
+  backend("COMMIT");
+}
+
+TEST_P(LiveReload, AFileWithAnErrorIsAFailureAndIsUndone) {
+  start();
+  pgb::Revision bad = session_mode();
+  // After pool_mode, so that a part of it is applied.
+  std::string& settings = bad.files.at(pgb::settings_file_name(bad.hash));
+  settings.insert(settings.find("max_prepared_statements"), "no_such_setting = 1\n");
+  pgbouncer_.write_files(bad, bad.hash);
+  reload_to(bad.hash);
+  ASSERT_TRUE(wait_for_pod([](const auto& pod) { return pod.reload.failed; }));
+  EXPECT_EQ(live_.state(kKey).pods.at("u1").marker, pgbouncer_.revision().hash);
+  EXPECT_EQ(pool_mode(), "session") << "what came before the error is in force";
+
+  const std::string back = pgb::back_marker(pgbouncer_.revision().hash, bad.hash);
+  pgbouncer_.write_files(pgbouncer_.revision(), back);
+  reload_to(back);
+  ASSERT_TRUE(wait_for_pod([&](const auto& pod) { return pod.marker == back; }));
+  EXPECT_EQ(pool_mode(), "transaction");
+}
+
+TEST_P(LiveReload, ANewPasswordOfTheDatabaseIsTakenOver) {
+  start();
+  EXPECT_EQ(value_of(pgbouncer_.pooled(), "SELECT 1"), "1");
+  urls::Connection rotated = orders_;
+  rotated.password = "n€w p@:/?#%& \"'\\";
+  postgres_.sql("ALTER ROLE app PASSWORD " + sql_string(rotated.password));
+  const pgb::Revision next = pgb::render(PgBouncer::config(), {rotated, pgbouncer_.admin(), 4});
+  pgbouncer_.write_files(next, next.hash);
+  reload_to(next.hash);
+  ASSERT_TRUE(wait_for_pod([&](const auto& pod) { return pod.marker == next.hash; }));
+  urls::Connection pooled = pgbouncer_.pooled();
+  EXPECT_THAT(value_of(pooled, "SELECT 1"), HasSubstr("authentication failed"));
+  pooled.password = rotated.password;
+  ASSERT_TRUE(ask(pgbouncer_.console(), "RECONNECT").ok());
+  EXPECT_EQ(value_of(pooled, "SELECT 1"), "1") << "with a new server connection";
 }
 
 TEST_P(LivePooler, ADrainingPodStillAnswers) {
@@ -404,6 +497,11 @@ TEST_P(LivePooler, VerificationWaitsForTheDatabase) {
   EXPECT_TRUE(
       wait([](const LiveState& state) { return state.verification.outcome == Outcome::kOk; }));
 }
+
+INSTANTIATE_TEST_SUITE_P(PgBouncer, LiveReload, ::testing::Values(Version::k124, Version::k126),
+                         [](const auto& each) {
+                           return each.param == Version::k124 ? "Trixie" : "Forky";
+                         });
 
 INSTANTIATE_TEST_SUITE_P(PgBouncer, LivePooler, ::testing::Values(Version::k124, Version::k126),
                          [](const auto& each) {

@@ -232,12 +232,8 @@ void PgBouncer::start(int floor) {
   api::PoolerConfig rendered = config();
   rendered.spec.pool_mode = pool_mode_;
   revision_ = pgbouncer::render(rendered, {database_, admin_, floor});
-  const std::string etc = folder_.path() + "/etc/";
-  for (const auto& [name, bytes] : revision_.files) write_file(etc + name, bytes);
-  // Its own pod has an address to itself; here it gets a port.
+  write_files(revision_, revision_.hash);
   const std::string name = pgbouncer::pod_file_name(config(), 0);
-  write_file(etc + name, pgbouncer::pod_file(0, revision_.hash) + "listen_addr = " + kLoopback +
-                             "\nlisten_port = " + std::to_string(port_) + "\n");
   process_ = std::make_unique<Process>(
       Program{.root = root_,
               .command = {"/usr/sbin/pgbouncer", std::string(pgbouncer::kMountPath) + "/" + name},
@@ -246,6 +242,15 @@ void PgBouncer::start(int floor) {
               .log = log_path()});
   if (!wait_for_port(*process_, port_))
     throw std::runtime_error("PgBouncer does not start: " + log());
+}
+
+void PgBouncer::write_files(const pgbouncer::Revision& revision, const std::string& marker) {
+  const std::string etc = folder_.path() + "/etc/";
+  for (const auto& [name, bytes] : revision.files) write_file(etc + name, bytes);
+  // Its own pod has an address to itself; here it gets a port.
+  write_file(etc + pgbouncer::pod_file_name(config(), 0),
+             pgbouncer::pod_file(0, marker) + "listen_addr = " + kLoopback +
+                 "\nlisten_port = " + std::to_string(port_) + "\n");
 }
 
 void PgBouncer::stop(int signal) {

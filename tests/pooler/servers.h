@@ -73,6 +73,9 @@ class PgBouncer {
   // Renders the files and starts; throws with the log where it does not listen in the end.
   void start(int floor = 4);
   void stop(int signal);
+  // The files of a revision, and the pod's own, which leads to `marker`: for the next start or
+  // RELOAD.
+  void write_files(const engine::pgbouncer::Revision& revision, const std::string& marker);
 
   [[nodiscard]] int port() const { return port_; }
   [[nodiscard]] const engine::pgbouncer::Revision& revision() const { return revision_; }

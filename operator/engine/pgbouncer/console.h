@@ -12,8 +12,12 @@ namespace pooler::engine::pgbouncer {
 
 inline constexpr std::string_view kConsoleDatabase = "pgbouncer";
 inline constexpr std::string_view kShowConfig = "SHOW CONFIG";
+inline constexpr std::string_view kReload = "RELOAD";
 inline constexpr std::string_view kShowVersion = "SHOW VERSION";
 inline constexpr std::string_view kShowDatabases = "SHOW DATABASES";
+
+// The marker of a PgBouncer that has loaded none: syslog_ident's default.
+inline constexpr std::string_view kNoMarker = "pgbouncer";
 
 // Readers go by column name, and say nullopt where the answer lacks what they need: unknown is
 // never zero.

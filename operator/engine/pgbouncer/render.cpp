@@ -7,6 +7,7 @@
 #include "base/crypto.h"
 #include "base/strings.h"
 #include "engine/pgbouncer/console.h"
+#include "engine/pgbouncer/parameters.h"
 #include "engine/pgbouncer/workload.h"
 
 namespace pooler::engine::pgbouncer {
@@ -17,6 +18,9 @@ constexpr std::string_view kDatabasesSuffix = ".databases.ini";
 constexpr std::string_view kSettingsSuffix = ".pgbouncer.ini";
 constexpr std::string_view kUsersSuffix = ".userlist.txt";
 constexpr std::string_view kFloorSetting = "default_pool_size";
+constexpr std::string_view kPeerId = "peer_id = ";
+constexpr std::string_view kMarker = "syslog_ident = ";
+constexpr char kBack = '+';
 constexpr std::size_t kHashDigits = 16;
 constexpr std::string_view kOddDatabaseKey = "app";
 constexpr std::string_view kCaBundle = "/etc/ssl/certs/ca-certificates.crt";
@@ -129,8 +133,8 @@ std::string settings_ini(const Settings& lines, std::string_view hash) {
   };
   for (const auto& [key, value] : lines) add(key, value);
   add("auth_file", path_of(revision_file(hash, kUsersSuffix)));
-  add("syslog_ident", hash);  // the marker: last, so that it proves everything before it
-  return text;
+  // Last, so that it proves everything before it.
+  return text + std::string(kMarker) + std::string(hash) + "\n";
 }
 
 // The user's own password is both what clients log in with and what PgBouncer logs in to the server
@@ -138,6 +142,22 @@ std::string settings_ini(const Settings& lines, std::string_view hash) {
 std::string userlist(const urls::Connection& database, const Admin& admin) {
   return userlist_field(database.user) + " " + userlist_field(database.password) + "\n" +
          userlist_field(kAdminUser) + " " + userlist_field(admin.verifier) + "\n";
+}
+
+// What a reload must not take away: the keys of [databases] with their forced users, the names in
+// userlist.txt, and the operator's own entry.
+std::vector<std::string> identities(std::string_view databases, std::string_view users) {
+  std::vector<std::string> list;
+  for (const std::string& line : split(databases, '\n')) {
+    const auto user = line.find(" user=");
+    if (user == std::string::npos) continue;
+    list.push_back(line.substr(0, line.find(' ')) + line.substr(user));
+  }
+  for (const std::string& line : split(users, '\n')) {
+    const bool admin = line.starts_with(userlist_field(kAdminUser));
+    list.push_back(admin ? line : line.substr(0, line.find("\" \"") + 1));
+  }
+  return list;
 }
 
 std::string hash_of(std::string_view key, std::initializer_list<std::string_view> files) {
@@ -243,7 +263,8 @@ Revision render(const api::PoolerConfig& config, const Inputs& inputs) {
   const std::string users = userlist(inputs.database, inputs.admin);
   const Settings lines = settings(config, inputs);
   Revision revision;
-  revision.hash = hash_of(inputs.admin.hash_key, {databases, users, settings_ini(lines, "")});
+  revision.hash =
+      hash_of(inputs.admin.hash_key, {databases, users, settings_ini(lines, ""), inputs.image});
   revision.files[revision_file(revision.hash, kDatabasesSuffix)] = databases;
   revision.files[revision_file(revision.hash, kUsersSuffix)] = users;
   revision.files[settings_file_name(revision.hash)] = settings_ini(lines, revision.hash);
@@ -263,28 +284,44 @@ std::string pod_file_name(const api::PoolerConfig& config, int ordinal) {
   return pod_name(config, ordinal) + ".ini";
 }
 
-std::string pod_file(int ordinal, std::string_view hash) {
-  return "%include " + path_of(revision_file(hash, kDatabasesSuffix)) +
-         "\n[pgbouncer]\npeer_id = " + std::to_string(ordinal + 1) + "\n%include " +
-         path_of(settings_file_name(hash)) + "\n";
+std::string back_marker(std::string_view hash, std::string_view rejected) {
+  return std::string(hash) + kBack + std::string(rejected);
 }
 
-std::string revision_of_pod_file(std::string_view text) {
-  const std::string head = "%include " + path_of(kRevisionPrefix);
-  if (text.substr(0, head.size()) != head) return {};
-  const std::string_view hash = text.substr(head.size(), kHashDigits);
-  if (!is_hash(hash)) return {};
-  // The ordinal is what stands between the parts that are always the same.
-  const std::string sample = pod_file(0, hash);
-  const std::string before = sample.substr(0, sample.find("peer_id = ") + 10);
-  const std::string after = sample.substr(sample.find("\n%include", 1));
-  if (text.size() < before.size() + after.size() || text.substr(0, before.size()) != before ||
-      text.substr(text.size() - after.size()) != after) {
-    return {};
-  }
-  const auto id =
-      parse_integer(text.substr(before.size(), text.size() - before.size() - after.size()));
-  return id ? std::string(hash) : std::string();
+std::string revision_of(std::string_view marker) {
+  return std::string(marker.substr(0, marker.find(kBack)));
+}
+
+std::string rejected_of(std::string_view marker) {
+  const auto back = marker.find(kBack);
+  return back == std::string_view::npos ? "" : std::string(marker.substr(back + 1));
+}
+
+std::string pod_file(int ordinal, std::string_view marker) {
+  const std::string hash = revision_of(marker);
+  std::string text = "%include " + path_of(revision_file(hash, kDatabasesSuffix)) +
+                     "\n[pgbouncer]\n" + std::string(kPeerId) + std::to_string(ordinal + 1) +
+                     "\n%include " + path_of(settings_file_name(hash)) + "\n";
+  if (marker != hash) text += std::string(kMarker) + std::string(marker) + "\n";
+  return text;
+}
+
+std::string marker_of_pod_file(std::string_view text) {
+  const auto after = [text](std::string_view words) -> std::string_view {
+    const auto found = text.find(words);
+    if (found == std::string_view::npos) return {};
+    const std::string_view rest = text.substr(found + words.size());
+    return rest.substr(0, rest.find('\n'));
+  };
+  const std::string hash(after(path_of(kRevisionPrefix)).substr(0, kHashDigits));
+  const std::string_view last = after(kMarker);
+  const std::string marker = last.empty() ? hash : std::string(last);
+  const std::string rejected = rejected_of(marker);
+  const bool whole =
+      is_hash(hash) && revision_of(marker) == hash && (marker == hash || is_hash(rejected));
+  const auto id = parse_integer(after(kPeerId));
+  if (!whole || !id || *id < 1 || *id > 2 * api::kMaxReplicas) return {};
+  return pod_file(static_cast<int>(*id) - 1, marker) == text ? marker : std::string();
 }
 
 std::optional<int> floor_of(std::string_view pgbouncer_ini) {
@@ -296,6 +333,29 @@ std::optional<int> floor_of(std::string_view pgbouncer_ini) {
     return static_cast<int>(*floor);
   }
   return std::nullopt;
+}
+
+std::string reload_obstacle(const std::map<std::string, std::string>& files,
+                            std::string_view before, std::string_view after) {
+  if (before == after) return {};
+  const auto file = [&files](std::string_view hash, std::string_view suffix) {
+    const auto found = files.find(revision_file(hash, suffix));
+    return found == files.end() ? std::string() : found->second;
+  };
+  const std::string old_settings = file(before, kSettingsSuffix);
+  const std::string new_settings = file(after, kSettingsSuffix);
+  const std::string old_databases = file(before, kDatabasesSuffix);
+  if (old_settings.empty() || old_databases.empty()) return "its present configuration is unknown";
+  const auto restart_only = restart_only_changes(old_settings, new_settings);
+  if (!restart_only.empty()) return restart_only.front() + " is read at the start only";
+  if (floor_of(old_settings) != floor_of(new_settings)) {
+    return "its share of server connections is another";
+  }
+  if (identities(old_databases, file(before, kUsersSuffix)) !=
+      identities(file(after, kDatabasesSuffix), file(after, kUsersSuffix))) {
+    return "the database's name or a user is another";
+  }
+  return {};
 }
 
 std::string settings_file_name(std::string_view hash) {

@@ -6,6 +6,9 @@
 // before it) and rev-<hash>.userlist.txt. Per ordinal it holds <pod>.ini, which includes one
 // revision. A second [pgbouncer] header would reset every key of that section to its default
 // (measured on 1.24.1 and 1.26.1), so <pod>.ini has the only one.
+//
+// A running process takes another revision by RELOAD, where reload_obstacle() has nothing against
+// it.
 #pragma once
 
 #include <map>
@@ -37,6 +40,8 @@ struct Inputs {
   Admin admin;
   int floor =
       1;  // server connections that each ordinal owns: default_pool_size, max_db_connections
+  // That reads the files: what one image could not load is a new revision for another.
+  std::string image;
 };
 
 struct Revision {
@@ -63,9 +68,24 @@ struct Revision {
 [[nodiscard]] std::string pod_name(const api::PoolerConfig& config, int ordinal);
 [[nodiscard]] std::string pod_file_name(const api::PoolerConfig& config,
                                         int ordinal);  // "<pod>.ini"
-[[nodiscard]] std::string pod_file(int ordinal, std::string_view hash);
-// The revision that a <pod>.ini includes; empty where it is none of ours.
-[[nodiscard]] std::string revision_of_pod_file(std::string_view text);
+// What a pod shows in SHOW CONFIG once it has loaded its file: the revision's hash, or
+// "<hash>+<other>" where the file was pointed back to <hash> because the pod could not load
+// <other>. The second form is a marker of its own, so that it proves that the pod has read its file
+// since.
+[[nodiscard]] std::string back_marker(std::string_view hash, std::string_view rejected);
+[[nodiscard]] std::string revision_of(std::string_view marker);
+[[nodiscard]] std::string rejected_of(std::string_view marker);  // empty in the first form
+
+[[nodiscard]] std::string pod_file(int ordinal, std::string_view marker);
+// The marker that a <pod>.ini leads to; empty where the text is none of ours.
+[[nodiscard]] std::string marker_of_pod_file(std::string_view text);
+
+// Why a process that runs revision `before` must not be brought to `after` by RELOAD: a setting
+// that is read at the start only; a database or user that goes, whose clients would be cut or could
+// still log in; another share of the server's connections, of which RELOAD closes none. Empty:
+// RELOAD it. `files`: of the config Secret, with the files of both.
+[[nodiscard]] std::string reload_obstacle(const std::map<std::string, std::string>& files,
+                                          std::string_view before, std::string_view after);
 // The floor that a revision's pgbouncer.ini holds; nullopt where the text is none of ours.
 [[nodiscard]] std::optional<int> floor_of(std::string_view pgbouncer_ini);
 // Name of the Secret key of a revision's pgbouncer.ini.

@@ -48,6 +48,11 @@ class Pooler:
     def patch(self, **spec):
         return self.cluster.patch("PoolerConfig", self.namespace, self.name, {"spec": spec})
 
+    def roll_out(self):
+        """A change that no running process can take over: every pod is replaced."""
+        grace = self.config()["spec"]["drain"]["maxTransactionSeconds"]
+        return self.patch(drain={"maxTransactionSeconds": grace + 1})
+
     def delete(self):
         self.cluster.delete("PoolerConfig", self.namespace, self.name)
 

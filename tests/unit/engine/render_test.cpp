@@ -264,14 +264,92 @@ TEST(PodFile, IsReadBackOnlyWhereItIsOurs) {
             "[pgbouncer]\n"
             "peer_id = 8\n"
             "%include /etc/pgbouncer/rev-0123456789abcdef.pgbouncer.ini\n");
-  EXPECT_EQ(revision_of_pod_file(text), hash);
+  EXPECT_EQ(marker_of_pod_file(text), hash);
   for (const std::string& other :
        {std::string(), text + "\n", text + "x", " " + text, text.substr(0, text.size() - 2),
         std::string("%include /etc/pgbouncer/rev-"), std::string("[pgbouncer]\n"),
         pod_file(7, "0123456789ABCDEF"), pod_file(7, "short"),
         text.substr(0, text.find("peer_id")) + "peer_id = x\n" + text.substr(text.rfind('%'))}) {
-    EXPECT_EQ(revision_of_pod_file(other), "") << other;
+    EXPECT_EQ(marker_of_pod_file(other), "") << other;
   }
+}
+
+TEST(PodFile, PointedBackHasAMarkerOfItsOwnAtItsEnd) {
+  const std::string marker = back_marker("0123456789abcdef", "fedcba9876543210");
+  EXPECT_EQ(revision_of(marker), "0123456789abcdef");
+  EXPECT_EQ(rejected_of(marker), "fedcba9876543210");
+  EXPECT_EQ(rejected_of("0123456789abcdef"), "");
+  const std::string text = pod_file(7, marker);
+  EXPECT_EQ(text, pod_file(7, "0123456789abcdef") + "syslog_ident = " + marker + "\n");
+  EXPECT_EQ(marker_of_pod_file(text), marker);
+  EXPECT_EQ(marker_of_pod_file(pod_file(7, "0123456789abcdef") + "syslog_ident = x\n"), "");
+  EXPECT_EQ(marker_of_pod_file(text + text), "");
+}
+
+class ReloadObstacle : public testing::Test {
+ protected:
+  // What stands against a RELOAD from the usual revision to the changed one.
+  std::string between(const api::PoolerConfig& config, const Inputs& changed) {
+    const Revision before = render(orders(), inputs());
+    const Revision after = render(config, changed);
+    auto files = before.files;
+    files.insert(after.files.begin(), after.files.end());
+    return reload_obstacle(files, before.hash, after.hash);
+  }
+};
+
+TEST_F(ReloadObstacle, NoneForWhatALiveProcessTakes) {
+  EXPECT_EQ(between(orders(), inputs()), "");
+  api::PoolerConfig config = orders();
+  config.spec.pool_mode = api::PoolMode::kSession;
+  config.spec.scaling.clients_per_replica = 7;
+  EXPECT_EQ(between(config, inputs()), "");
+  Inputs changed = inputs();
+  changed.database.password = "another";
+  changed.database.hosts = {{"elsewhere", 5433}};
+  EXPECT_EQ(between(orders(), changed), "") << "open connections end with their transactions";
+  changed.image = "pgbouncer:2";
+  EXPECT_EQ(between(orders(), changed), "");
+}
+
+TEST_F(ReloadObstacle, WhatWouldCutOrLetIn) {
+  Inputs changed = inputs();
+  changed.database.user = "another";
+  EXPECT_NE(between(orders(), changed), "");
+  changed = inputs();
+  changed.database.database = "another";
+  EXPECT_NE(between(orders(), changed), "");
+  changed = inputs();
+  changed.admin.verifier = "SCRAM-SHA-256$4096:x$y:z";
+  EXPECT_NE(between(orders(), changed), "");
+  changed = inputs();
+  changed.floor += 1;
+  EXPECT_NE(between(orders(), changed), "");
+}
+
+TEST_F(ReloadObstacle, WhatIsReadAtTheStartOnly) {
+  auto files = render(orders(), inputs()).files;
+  const std::string before = revisions_in(files).front();
+  const std::string after = "0123456789abcdef";
+  for (const auto& [name, bytes] : render(orders(), inputs()).files) {
+    std::string changed = bytes;
+    const auto at = changed.find("listen_backlog = 4096");
+    if (at != std::string::npos) changed.replace(at, 21, "listen_backlog = 128");
+    files["rev-" + after + name.substr(name.find('.'))] = changed;
+  }
+  EXPECT_EQ(reload_obstacle(files, before, after), "listen_backlog is read at the start only");
+}
+
+TEST_F(ReloadObstacle, WhatIsNotKnown) {
+  const Revision after = render(orders(), inputs());
+  EXPECT_NE(reload_obstacle(after.files, "0123456789abcdef", after.hash), "");
+  EXPECT_NE(reload_obstacle(after.files, "", after.hash), "");
+}
+
+TEST(Revision, AnotherImageIsAnotherRevision) {
+  Inputs other = inputs();
+  other.image = "pgbouncer:2";
+  EXPECT_NE(render(orders(), inputs()).hash, render(orders(), other).hash);
 }
 
 TEST(PodFile, Names) {

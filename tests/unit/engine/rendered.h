@@ -124,7 +124,7 @@ class RenderedFiles {
                                              {"pgbouncer", "peer_id", std::to_string(ordinal + 1)},
                                              {"pgbouncer", "%include", base + ".pgbouncer.ini"}};
       if (lines != expected) return "pod file";
-      if (revision_of_pod_file(pod_file(ordinal, revision_.hash)) != revision_.hash) {
+      if (marker_of_pod_file(pod_file(ordinal, revision_.hash)) != revision_.hash) {
         return "pod file: its revision is not found";
       }
     }

@@ -84,7 +84,7 @@ TEST_F(LiveTest, LearnsAll) {
   const LiveState state = live_.state("shop/orders");
   EXPECT_EQ(state.database.token, "t1");
   EXPECT_EQ(state.database.server->max_connections, 60);
-  EXPECT_EQ(state.pods.at("u1").revision, "rev1");
+  EXPECT_EQ(state.pods.at("u1").marker, "rev1");
   EXPECT_EQ(state.pods.at("u1").version, "1.26.1");
   EXPECT_EQ(live_.state("shop/other"), LiveState{});
   live_.stop();
@@ -104,9 +104,8 @@ TEST_F(LiveTest, FollowsLosses) {
   be_console(console_.script(), "rev2");
   console_.script().drop_sessions({"57P01", "pooler is shutting down"});
   console_.wake();
-  EXPECT_TRUE(wait_for("shop/orders", [](const LiveState& state) {
-    return state.pods.at("u1").revision == "rev2";
-  }));
+  EXPECT_TRUE(wait_for(
+      "shop/orders", [](const LiveState& state) { return state.pods.at("u1").marker == "rev2"; }));
   database_.script().refuse_logins(Refusal{"57P03", "the database system is shutting down"});
   database_.script().drop_sessions({"57P01", "terminating connection"});
   database_.wake();
@@ -125,9 +124,8 @@ TEST_F(LiveTest, HurryAsksAgain) {
   be_console(console_.script(), "rev2");
   live_.hurry("shop/orders");
   live_.hurry("shop/nobody");
-  EXPECT_TRUE(wait_for("shop/orders", [](const LiveState& state) {
-    return state.pods.at("u1").revision == "rev2";
-  }));
+  EXPECT_TRUE(wait_for(
+      "shop/orders", [](const LiveState& state) { return state.pods.at("u1").marker == "rev2"; }));
   EXPECT_EQ(console_.script().connects(), 1);
 }
 

@@ -32,7 +32,7 @@ TEST_F(PodProbeTest, ReadsMarkerAndVersion) {
   EXPECT_EQ(probe_.state().outcome, Outcome::kUnknown);
   run(milliseconds(1));
   EXPECT_EQ(probe_.state().outcome, Outcome::kOk);
-  EXPECT_EQ(probe_.state().revision, "rev1");
+  EXPECT_EQ(probe_.state().marker, "rev1");
   EXPECT_EQ(probe_.state().version, "1.26.1");
   EXPECT_EQ(script().startup()["database"], "pgbouncer");
 }
@@ -49,10 +49,10 @@ TEST_F(PodProbeTest, AsksMoreOftenWhileTheMarkerIsUnknown) {
   run(seconds(9));
   EXPECT_EQ(asked("SHOW CONFIG"), 5);
   EXPECT_EQ(probe_.state().outcome, Outcome::kOk);
-  EXPECT_EQ(probe_.state().revision, "");
+  EXPECT_EQ(probe_.state().marker, "");
   be_console(script(), "rev1");
   run(seconds(2));
-  EXPECT_EQ(probe_.state().revision, "rev1");
+  EXPECT_EQ(probe_.state().marker, "rev1");
 }
 
 TEST_F(PodProbeTest, HurryAsksAtOnce) {
@@ -60,7 +60,7 @@ TEST_F(PodProbeTest, HurryAsksAtOnce) {
   be_console(script(), "rev2");
   probe_.hurry(world_.now());
   run(milliseconds(1));
-  EXPECT_EQ(probe_.state().revision, "rev2");
+  EXPECT_EQ(probe_.state().marker, "rev2");
   EXPECT_EQ(script().connects(), 1);
 }
 
@@ -97,7 +97,7 @@ TEST_F(PodProbeTest, FollowsARestartedContainer) {
   script().drop_sessions({"57P01", "pooler is shutting down"});
   run(seconds(1));
   EXPECT_EQ(probe_.state().outcome, Outcome::kOk);
-  EXPECT_EQ(probe_.state().revision, "rev2");
+  EXPECT_EQ(probe_.state().marker, "rev2");
   EXPECT_EQ(script().connects(), 2);
 }
 
@@ -107,7 +107,7 @@ TEST_F(PodProbeTest, KeepsWhatItKnewWhileUnreachable) {
   script().drop_sessions({"57P01", "pooler is shutting down"});
   run(seconds(10));
   EXPECT_EQ(probe_.state().outcome, Outcome::kFailed);
-  EXPECT_EQ(probe_.state().revision, "rev1");
+  EXPECT_EQ(probe_.state().marker, "rev1");
   script().refuse_connections(false);
   run(seconds(5));
   EXPECT_EQ(probe_.state().outcome, Outcome::kOk);
@@ -123,6 +123,77 @@ TEST_F(PodProbeTest, ALoginThatIsRefused) {
   run(seconds(5));
   EXPECT_EQ(probe_.state().outcome, Outcome::kOk);
   EXPECT_FALSE(probe_.state().login_refused);
+}
+
+TEST_F(PodProbeTest, ReloadsUntilItShowsTheMarker) {
+  run(seconds(1));
+  script().on_query("RELOAD", pg::Rows{});
+  probe_.reload_to("rev2", world_.now());
+  run(seconds(5));
+  EXPECT_EQ(probe_.state().marker, "rev1");
+  EXPECT_EQ(probe_.state().reload.nudges, 2) << "one for every two seconds";
+  EXPECT_NEAR(asked("RELOAD"), 25, 2);
+  be_console(script(), "rev2");
+  run(milliseconds(300));
+  EXPECT_EQ(probe_.state().marker, "rev2");
+  const int before = asked("RELOAD");
+  run(minutes(1));
+  EXPECT_EQ(asked("RELOAD"), before) << "and then no more";
+  EXPECT_EQ(script().connects(), 1);
+}
+
+TEST_F(PodProbeTest, NeverReloadsWhatIsThere) {
+  run(seconds(1));
+  probe_.reload_to("rev1", world_.now());
+  run(seconds(30));
+  EXPECT_EQ(asked("RELOAD"), 0);
+}
+
+TEST_F(PodProbeTest, ThreeRefusalsAreAFailure) {
+  run(seconds(1));
+  script().on_query("RELOAD", failure(Refusal{"08P01", "RELOAD failed, see logs"}));
+  probe_.reload_to("rev2", world_.now());
+  run(seconds(2));
+  EXPECT_TRUE(probe_.state().reload.failed);
+  EXPECT_THAT(probe_.state().reload.message, HasSubstr("RELOAD failed, see logs"));
+  EXPECT_EQ(asked("RELOAD"), PodProbe::kRefusals);
+  EXPECT_EQ(probe_.state().outcome, Outcome::kOk) << "the console answers all the same";
+}
+
+TEST_F(PodProbeTest, AMarkerAfterARefusalProvesNothing) {
+  run(seconds(1));
+  script().on_query("RELOAD", failure(Refusal{"08P01", "RELOAD failed, see logs"}));
+  be_console(script(), "rev2");
+  probe_.reload_to("rev2", world_.now());
+  run(minutes(1));
+  EXPECT_EQ(probe_.state().marker, "rev1");
+  EXPECT_TRUE(probe_.state().reload.failed);
+  script().on_query("RELOAD", pg::Rows{});
+  be_console(script(), "rev1+rev2");
+  probe_.reload_to("rev1+rev2", world_.now());
+  run(seconds(1));
+  EXPECT_EQ(probe_.state().marker, "rev1+rev2");
+  EXPECT_FALSE(probe_.state().reload.failed);
+}
+
+TEST_F(PodProbeTest, ALostMarkerIsARefusalToo) {
+  run(seconds(1));
+  script().on_query("RELOAD", pg::Rows{});
+  be_console(script(), "pgbouncer");
+  probe_.reload_to("rev2", world_.now());
+  run(seconds(2));
+  EXPECT_TRUE(probe_.state().reload.failed);
+  EXPECT_EQ(probe_.state().marker, "rev1") << "what it ran before, for the way back";
+}
+
+TEST_F(PodProbeTest, GivesUpAfterHalfAMinuteOfSilentDisregard) {
+  run(seconds(1));
+  script().on_query("RELOAD", pg::Rows{});
+  probe_.reload_to("rev2", world_.now());
+  run(seconds(29));
+  EXPECT_FALSE(probe_.state().reload.failed);
+  run(seconds(2));
+  EXPECT_TRUE(probe_.state().reload.failed);
 }
 
 TEST_F(PodProbeTest, NeverAStorm) {

@@ -42,8 +42,8 @@ TEST_F(WatchedTest, AsksEverything) {
   const LiveState state = watched_.state();
   EXPECT_EQ(state.database.outcome, Outcome::kOk);
   ASSERT_EQ(state.pods.size(), 2u);
-  EXPECT_EQ(state.pods.at("u1").revision, "rev1");
-  EXPECT_EQ(state.pods.at("u2").revision, "rev1");
+  EXPECT_EQ(state.pods.at("u1").marker, "rev1");
+  EXPECT_EQ(state.pods.at("u2").marker, "rev1");
   EXPECT_EQ(state.verification.outcome, Outcome::kOk);
 }
 
@@ -64,7 +64,7 @@ TEST_F(WatchedTest, PodsComeAndGo) {
   set();
   const LiveState state = watched_.state();
   ASSERT_EQ(state.pods.size(), 2u);
-  EXPECT_EQ(state.pods.at("u3").revision, "rev2");
+  EXPECT_EQ(state.pods.at("u3").marker, "rev2");
   EXPECT_EQ(pod_at("10.244.0.1").connects(), 1);
   EXPECT_EQ(pod_at("10.244.0.2").open(), 0);
 }
@@ -75,7 +75,7 @@ TEST_F(WatchedTest, APodWithoutAnAddressIsUnknown) {
   EXPECT_EQ(watched_.state().pods.at("u1"), PodState{});
   target_.pods = {pod("u1", "10.244.0.1")};
   set();
-  EXPECT_EQ(watched_.state().pods.at("u1").revision, "rev1");
+  EXPECT_EQ(watched_.state().pods.at("u1").marker, "rev1");
 }
 
 TEST_F(WatchedTest, AnotherConsolePassword) {

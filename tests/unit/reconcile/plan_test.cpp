@@ -86,9 +86,25 @@ class PlanTest : public testing::Test {
     live::PodState& state = see_.live.pods[pod.uid];
     state.outcome = live::Outcome::kOk;
     state.version = "1.26.1";
-    state.revision = pgbouncer::revision_of_pod_file(
+    state.marker = pgbouncer::marker_of_pod_file(
         see_.files.data.at("orders-pooler-" + std::to_string(ordinal) + ".ini"));
     return pod;
+  }
+
+  // What was told to be loaded is.
+  void pods_reload() {
+    const Plan planned = look();
+    for (const live::PodTarget& pod : planned.target.pods) {
+      if (!pod.reload_to.empty()) see_.live.pods[pod.uid].marker = pod.reload_to;
+    }
+  }
+
+  [[nodiscard]] std::multiset<std::string> assigned() const {
+    std::multiset<std::string> markers;
+    for (const auto& [name, bytes] : see_.files.data) {
+      if (name.starts_with("orders-pooler-")) markers.insert(pgbouncer::marker_of_pod_file(bytes));
+    }
+    return markers;
   }
 
   void verification_answers() {
@@ -218,8 +234,7 @@ TEST_F(PlanTest, WalksFromNothingToReady) {
 
 TEST_F(PlanTest, FloorsOfAllOrdinalsFitTheBudget) {
   bring_up();
-  const std::string hash =
-      pgbouncer::revision_of_pod_file(see_.files.data.at("orders-pooler-0.ini"));
+  const std::string hash = pgbouncer::marker_of_pod_file(see_.files.data.at("orders-pooler-0.ini"));
   EXPECT_EQ(pgbouncer::floor_of(see_.files.data.at(pgbouncer::settings_file_name(hash))), 10);
   EXPECT_EQ(look().claim.held, 21);  // two pods and the operator
 }
@@ -311,19 +326,101 @@ TEST_F(PlanTest, NewCredentialsWaitForALogin) {
   EXPECT_EQ(config_->status.binding_name, "orders-pooler");
 
   database_answers();
-  for (int round = 0; round < 20; ++round) {
-    const int away = static_cast<int>(std::count_if(see_.pods.begin(), see_.pods.end(),
-                                                    [](const auto& pod) { return pod.deleting; }));
-    ASSERT_LE(away, 1);
-    pods_follow();
-    if (look().target.verification) break;
-    step();
-  }
+  step();  // the canary's file
+  pods_reload();
+  ASSERT_TRUE(look().target.verification);
+  EXPECT_EQ(look().target.verification->address, see_.pods.back().address)
+      << "a login through the canary itself";
+  verification_answers();
+  step();  // the files of the others
+  pods_reload();
+  ASSERT_TRUE(look().target.verification);
+  EXPECT_EQ(look().target.verification->address, "10.96.0.7");
   EXPECT_NE(see_.published.data.at("DATABASE_URL").find("s3cret"), std::string::npos)
       << "not before a query with the new ones went through the pooler";
   verification_answers();
   step();
   EXPECT_NE(see_.published.data.at("DATABASE_URL").find("rotated"), std::string::npos);
+}
+
+// ---- staged configuration
+
+TEST_F(PlanTest, AChangedSettingIsLoadedByOnePodThenByAll) {
+  bring_up();
+  const auto pods = see_.pods;
+  const auto before = assigned();
+  config_->spec.pool_mode = api::PoolMode::kSession;
+  Plan planned = step();
+  EXPECT_EQ(kinds(planned), (std::multiset<std::string>{"Secret"}));
+  EXPECT_TRUE(planned.touches.empty()) << "the file comes first";
+  EXPECT_EQ(assigned().count(*before.begin()), 3U) << "all but the canary";
+  EXPECT_EQ(status("ConfigurationLoaded"), "False Reloading");
+
+  planned = step();
+  ASSERT_EQ(planned.touches.size(), 1U);
+  EXPECT_EQ(planned.touches[0].pod.uid, pods.back().uid);
+  EXPECT_EQ(planned.target.pods.back().reload_to, planned.touches[0].value);
+  see_.pods.back().touched = planned.touches[0].value;
+  EXPECT_TRUE(look().touches.empty()) << "once";
+  see_.live.pods[pods.back().uid].reload = {.marker = planned.touches[0].value, .nudges = 1};
+  ASSERT_EQ(look().touches.size(), 1U);
+  EXPECT_EQ(look().touches[0].value, planned.touches[0].value + ".1") << "again after two seconds";
+
+  pods_reload();
+  verification_answers();
+  planned = step();
+  ASSERT_EQ(planned.writes.size(), 1U);
+  ASSERT_TRUE(planned.writes[0].notice);
+  EXPECT_EQ(planned.writes[0].notice->reason, "Reloaded");
+  pods_reload();
+  step();
+  EXPECT_EQ(status("Ready"), "True Ready") << message("Ready");
+  EXPECT_EQ(see_.pods.at(0).uid, pods.at(0).uid);
+  EXPECT_EQ(see_.pods.at(1).uid, pods.at(1).uid);
+  EXPECT_EQ(pgbouncer::revisions_in(see_.files.data).size(), 1U) << "the old one is gone";
+}
+
+TEST_F(PlanTest, AConfigurationThatIsRefusedStaysWithOnePodAndIsSaid) {
+  bring_up();
+  const auto before = assigned();
+  const std::string old = *before.begin();
+  config_->spec.pool_mode = api::PoolMode::kSession;
+  step();
+  const std::string canary = see_.pods.back().uid;
+  const std::string wanted = look().target.pods.back().reload_to;
+  see_.live.pods[canary].reload = {
+      .marker = wanted, .nudges = 0, .failed = true, .message = "it refuses its configuration"};
+  Plan planned = step();
+  ASSERT_TRUE(planned.writes[0].notice);
+  EXPECT_EQ(planned.writes[0].notice->reason, "ReloadFailed");
+  see_.reload_refused = planned.reload_refused;
+  EXPECT_EQ(status("ConfigurationLoaded"), "False ReloadFailed");
+  EXPECT_NE(message("Ready").find("it refuses its configuration"), std::string::npos);
+
+  see_.live.pods[canary].reload = {};
+  pods_reload();
+  planned = step();
+  EXPECT_EQ(see_.live.pods[canary].marker, old + "+" + wanted);
+  EXPECT_TRUE(look().writes.empty());
+  EXPECT_EQ(status("ConfigurationLoaded"), "False ReloadFailed");
+  EXPECT_EQ(status("PoolerAvailable"), "True Serving");
+  see_.reload_refused.clear();  // the operator was restarted
+  EXPECT_EQ(look().status, config_->status);
+
+  config_->spec.pool_mode = api::PoolMode::kTransaction;
+  for (int round = 0; round < 3; ++round) {
+    step();
+    pods_reload();
+  }
+  EXPECT_EQ(status("ConfigurationLoaded"), "True Loaded") << "taking it back heals";
+}
+
+TEST_F(PlanTest, AnotherBudgetIsAReplacementUntilGrantsExist) {
+  bring_up();
+  config_->spec.budget.server_connections = 21;
+  step();
+  EXPECT_TRUE(look().touches.empty());
+  EXPECT_FALSE(look().removals.empty());
 }
 
 TEST_F(PlanTest, BudgetTooSmallSaysWhatItNeedsAndTouchesNothing) {
@@ -403,7 +500,7 @@ TEST_F(PlanTest, APodThatDoesNotRunSaysWhyBeforeItsConsoleIsBlamed) {
   ObservedPod& pod = see_.pods.back();
   live::PodState& console = see_.live.pods[pod.uid];
   console.outcome = live::Outcome::kFailed;
-  console.revision.clear();
+  console.marker.clear();
   console.message = "the admin console refuses connections";
   step();
   EXPECT_EQ(status("ConfigurationLoaded"), "Unknown OperatorCannotReachPooler");
@@ -425,7 +522,7 @@ TEST_F(PlanTest, ALostAdminSecretReplacesThePodsOneByOne) {
   for (auto& [uid, state] : see_.live.pods) {
     state.outcome = live::Outcome::kFailed;
     state.login_refused = true;
-    state.revision.clear();
+    state.marker.clear();
   }
   const auto first = see_.pods;
   for (int round = 0; round < 20; ++round) {

@@ -154,6 +154,214 @@ TEST(RollOut, OldTemplateIsReplacedToo) {
   EXPECT_EQ(roll_out(in).replace, 0);
 }
 
+// ---- reload
+
+RolloutInput reloading(std::vector<Ordinal> ordinals, int desired, const std::string& target) {
+  RolloutInput in = input(std::move(ordinals), desired, target);
+  in.reloadable = [](const std::string&, const std::string&) { return true; };
+  return in;
+}
+
+TEST(Reload, OneCanaryFirstAndEverythingElseAsItWas) {
+  auto in = reloading({pod("a"), pod("a"), pod("a"), {.assigned = "a"}}, 3, "b");
+  const Rollout out = roll_out(in);
+  EXPECT_EQ(out.assign, (std::map<int, std::string>{{0, "a"}, {1, "a"}, {2, "b"}, {3, "a"}}));
+  EXPECT_FALSE(out.replace);
+  EXPECT_TRUE(out.in_progress);
+  in.ordinals[2].assigned = "b";
+  EXPECT_EQ(roll_out(in).reload, (std::map<int, std::string>{{2, "b"}}));
+  EXPECT_EQ(roll_out(in).assign.at(3), "a") << "who is born meanwhile starts with what works";
+}
+
+TEST(Reload, TheOthersFollowAtOnceAfterALoginThroughTheCanary) {
+  auto in = reloading({pod("a"), pod("a"), pod("b"), {.assigned = "a"}}, 3, "b");
+  Rollout out = roll_out(in);
+  EXPECT_EQ(out.trial, 2);
+  EXPECT_EQ(out.assign.at(0), "a");
+  in.ordinals[2].proof = Ordinal::Proof::kPassed;
+  out = roll_out(in);
+  EXPECT_TRUE(out.spread);
+  EXPECT_EQ(out.assign, (std::map<int, std::string>{{0, "b"}, {1, "b"}, {2, "b"}, {3, "b"}}));
+  // A new operator knows of no login, and needs none: others were given the revision.
+  for (auto& ordinal : in.ordinals) ordinal.assigned = "b", ordinal.proof = Ordinal::Proof::kNone;
+  out = roll_out(in);
+  EXPECT_EQ(out.reload, (std::map<int, std::string>{{0, "b"}, {1, "b"}}));
+  EXPECT_FALSE(out.trial);
+  EXPECT_FALSE(out.replace);
+}
+
+TEST(Reload, OneReplicaNeedsNoSpare) {
+  const Rollout out = roll_out(reloading({pod("a"), {.assigned = "a"}}, 1, "b"));
+  EXPECT_EQ(out.replicas, 1);
+  EXPECT_EQ(out.assign, (std::map<int, std::string>{{0, "b"}, {1, "a"}}));
+}
+
+TEST(Reload, ACanaryThatFailsIsPointedBackAndNotTriedAgain) {
+  auto in = reloading({pod("a"), pod("a"), {.assigned = "a"}}, 2, "b");
+  in.ordinals[1].assigned = "b";
+  in.ordinals[1].reload_failed = true;
+  Rollout out = roll_out(in);
+  EXPECT_EQ(out.pointed_back, 1);
+  EXPECT_EQ(out.assign, (std::map<int, std::string>{{0, "a"}, {1, "a+b"}, {2, "a"}}));
+  EXPECT_FALSE(out.replace);
+
+  in.ordinals[1].assigned = "a+b";
+  in.ordinals[1].reload_failed = false;
+  out = roll_out(in);
+  EXPECT_TRUE(out.rejected);
+  EXPECT_EQ(out.reload, (std::map<int, std::string>{{1, "a+b"}})) << "undoes what was half loaded";
+  in.ordinals[1].loaded = "a+b";
+  out = roll_out(in);
+  EXPECT_TRUE(out.rejected);
+  EXPECT_FALSE(out.in_progress);
+  EXPECT_TRUE(out.reload.empty());
+
+  in.target = "c";
+  EXPECT_EQ(roll_out(in).assign.at(1), "c") << "another revision is another try";
+  in.target = "b";
+  in.ordinals[1].deleting = true;
+  EXPECT_EQ(roll_out(in).assign.at(1), "a");
+  in.ordinals[1] = {.assigned = "a"};
+  EXPECT_EQ(roll_out(in).assign.at(0), "b") << "with that pod gone, another one tries it";
+}
+
+TEST(Reload, ALoginThatFailsPointsBackToo) {
+  auto in = reloading({pod("a"), pod("b"), {.assigned = "a"}}, 2, "b");
+  in.ordinals[1].proof = Ordinal::Proof::kFailed;
+  EXPECT_EQ(roll_out(in).assign.at(1), "a+b");
+}
+
+TEST(Reload, APodThatDoesNotComeBackIsReplaced) {
+  auto in = reloading({pod("a"), pod("a"), {.assigned = "a"}}, 2, "b");
+  in.ordinals[1].assigned = "a+b";
+  in.ordinals[1].reload_failed = true;
+  EXPECT_EQ(roll_out(in).replace, 1);
+}
+
+TEST(Reload, WhoDoesNotTakeAProvenConfigurationIsReplaced) {
+  auto in = reloading({pod("a"), pod("b"), {.assigned = "b"}}, 2, "b");
+  in.ordinals[0].assigned = "b";
+  in.ordinals[0].reload_failed = true;
+  EXPECT_EQ(roll_out(in).replace, 0);
+}
+
+TEST(Reload, NotWithoutAConsoleNorWithAnOldTemplate) {
+  auto in = reloading({pod("a"), pod("a"), {.assigned = "a"}}, 2, "b");
+  in.ordinals[1].template_current = false;
+  in.ordinals[0].template_current = false;
+  EXPECT_EQ(roll_out(in).assign.at(1), "b");
+  in.ordinals[1].assigned = "b";
+  EXPECT_EQ(roll_out(in).replace, 1);
+  EXPECT_TRUE(roll_out(in).reload.empty());
+
+  in = reloading({pod("a"), pod("a"), {.assigned = "a"}}, 2, "b");
+  in.template_written = false;
+  EXPECT_EQ(roll_out(in).assign, (std::map<int, std::string>{{0, "a"}, {1, "a"}, {2, "a"}}));
+  EXPECT_TRUE(roll_out(in).in_progress);
+}
+
+TEST(Reload, ANewOperatorAsksBeforeItGoesOn) {
+  auto in = reloading({pod("a"), pod("a"), {.assigned = "a"}}, 2, "b");
+  in.ordinals[1].assigned = "b";
+  for (auto& ordinal : in.ordinals) {
+    ordinal.unasked = ordinal.exists;
+    ordinal.console_answers = false;
+    ordinal.loaded.clear();
+  }
+  const Rollout out = roll_out(in);
+  EXPECT_EQ(out.assign, (std::map<int, std::string>{{0, "a"}, {1, "b"}, {2, "a"}}));
+  EXPECT_FALSE(out.replace);
+}
+
+TEST(Reload, NothingNewWhileTheDatabaseIsAway) {
+  auto in = reloading({pod("a"), pod("a"), {.assigned = "a"}}, 2, "b");
+  in.may_replace = false;
+  EXPECT_EQ(roll_out(in).assign, (std::map<int, std::string>{{0, "a"}, {1, "a"}, {2, "a"}}));
+}
+
+// Pods that load what their file names when they are told to, or when their process is restarted;
+// some revisions are bad, and a process that starts with one serves nobody.
+class ReloadWorld {
+ public:
+  ReloadWorld(unsigned seed, int replicas) : random_(seed), replicas_(replicas) {
+    for (int i = 0; i <= replicas; ++i) {
+      ordinals_.push_back(i < replicas ? pod("0") : Ordinal{.assigned = "0"});
+    }
+  }
+
+  void edit() {
+    const bool bad = pick(2) == 0;
+    target_ = std::to_string(++edits_) + (bad ? "x" : "");
+    if (!bad) good_ = target_;
+  }
+
+  void step() {
+    RolloutInput in = reloading(ordinals_, replicas_, target_);
+    in.replicas = replicas_;
+    const Rollout out = roll_out(in);
+    replaced_ += out.replace ? 1 : 0;
+    for (int i = 0; i < static_cast<int>(ordinals_.size()); ++i) {
+      Ordinal& ordinal = ordinals_.at(static_cast<std::size_t>(i));
+      const auto told = out.reload.find(i);
+      if (told != out.reload.end() && pick(2) == 0) load(ordinal);
+      ordinal.proof = out.trial == i && pick(2) == 0 ? Ordinal::Proof::kPassed : ordinal.proof;
+      if (out.assign.at(i) != ordinal.assigned) {
+        ordinal.assigned = out.assign.at(i);
+        ordinal.reload_failed = false;
+        ordinal.proof = Ordinal::Proof::kNone;
+      }
+    }
+  }
+
+  [[nodiscard]] int with_bad() const {
+    return static_cast<int>(std::count_if(ordinals_.begin(), ordinals_.end(), [](const auto& each) {
+      return each.assigned.back() == 'x' && each.assigned.find('+') == std::string::npos;
+    }));
+  }
+  [[nodiscard]] bool settled_on_good() const {
+    for (const Ordinal& ordinal : ordinals_) {
+      if (ordinal.assigned.substr(0, ordinal.assigned.find('+')) != good_) return false;
+      if (ordinal.exists && ordinal.loaded != ordinal.assigned) return false;
+    }
+    return true;
+  }
+  [[nodiscard]] int replaced() const { return replaced_; }
+
+ private:
+  static void load(Ordinal& ordinal) {
+    const std::string file = ordinal.assigned.substr(0, ordinal.assigned.find('+'));
+    if (file.back() == 'x') {
+      ordinal.reload_failed = true;
+    } else {
+      ordinal.loaded = ordinal.assigned;
+    }
+  }
+  int pick(int below) { return static_cast<int>(random_() % static_cast<unsigned>(below)); }
+
+  std::mt19937 random_;
+  int replicas_;
+  int edits_ = 0;
+  int replaced_ = 0;
+  std::vector<Ordinal> ordinals_;
+  std::string target_ = "0";
+  std::string good_ = "0";
+};
+
+TEST(ReloadProperty, ABadRevisionReachesOnePodAndAGoodOneAll) {
+  for (unsigned seed = 0; seed < 200; ++seed) {
+    ReloadWorld world(seed, 1 + static_cast<int>(seed % 4));
+    for (int edit = 0; edit < 10; ++edit) {
+      world.edit();
+      for (int step = 0; step < 60; ++step) {
+        world.step();
+        ASSERT_LE(world.with_bad(), 1) << "seed " << seed;
+      }
+      ASSERT_TRUE(world.settled_on_good()) << "seed " << seed << " edit " << edit;
+    }
+    ASSERT_EQ(world.replaced(), 0) << "seed " << seed;
+  }
+}
+
 // A small cluster that is independent of the planner: pods take what their file names when their
 // process starts, die, come back, crash; the StatefulSet makes missing ordinals at any moment.
 class World {
