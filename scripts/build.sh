@@ -4,11 +4,13 @@
 
 configure() {
   local preset=$1 packages=("${build_packages[@]}") compiler=()
-  # Debian's clang has its version in its name.
-  [[ $preset != fuzz ]] || {
-    packages+=("${fuzz_packages[@]}")
+  case $preset in
+  asan-ubsan | tsan | fuzz)
+    packages+=("${clang_packages[@]}")
+    # Debian's clang has its version in its name.
     compiler=("-DCMAKE_CXX_COMPILER=clang++-$clang")
-  }
+    ;;
+  esac
   need_apt "${packages[@]}"
   [[ -f build/$preset/build.ninja ]] && return
   step "Configuring $preset" cmake --preset "$preset" "${compiler[@]}"

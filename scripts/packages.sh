@@ -16,7 +16,8 @@ esac
 
 # For ./x lint.
 lint_packages=("clang-format-$clang" "clang-tidy-$clang" shellcheck)
-fuzz_packages=("clang-$clang" "libclang-rt-$clang-dev")
+# For the sanitizers (at -O0 in half of g++'s time, and a second compiler's opinion) and libFuzzer.
+clang_packages=("clang-$clang" "libclang-rt-$clang-dev")
 
 # For black-box tests; the Python is Debian's own, /usr/bin/python3.
 test_packages=(python3 python3-pytest python3-pytest-xdist python3-yaml python3-psycopg openssl)
