@@ -89,6 +89,15 @@ ErrorKind by_code(int code) {
   }
 }
 
+// It ends in a condition or the log: bounded, and no character is cut in two.
+std::string bounded(std::string text) {
+  if (text.size() <= kMessageBytes) return text;
+  std::size_t end = kMessageBytes;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0U) == 0x80U) --end;
+  text.resize(end);
+  return text;
+}
+
 }  // namespace
 
 std::string_view to_string(ErrorKind kind) {
@@ -170,7 +179,8 @@ ApiError classify(const Status& status) {
     if (status.reason == reason) error.kind = kind;
   }
   error.code = status.code;
-  error.message = status.message.empty() ? status.reason : status.message;
+  error.message = bounded(status.message.empty() ? status.reason : status.message);
+  if (error.message.empty()) error.message = "HTTP status " + std::to_string(status.code);
   error.retry_after = status.retry_after;
   error.causes = status.causes;
   return error;
@@ -189,7 +199,6 @@ ApiError classify(int code, std::string_view body,
     error.message = "HTTP status " + std::to_string(code);
   }
   if (retry_after) error.retry_after = retry_after;
-  if (error.message.size() > kMessageBytes) error.message.resize(kMessageBytes);
   return error;
 }
 

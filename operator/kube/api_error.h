@@ -41,7 +41,7 @@ struct ErrorCause {
 struct ApiError {
   ErrorKind kind = ErrorKind::kOther;
   int code = 0;         // HTTP, 0 where there was no answer
-  std::string message;  // for people; the server's own words where it gave any
+  std::string message;  // for people, never empty; the server's own words where it gave any
   std::optional<std::chrono::seconds> retry_after;
   std::vector<ErrorCause> causes;
 

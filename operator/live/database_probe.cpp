@@ -1,5 +1,7 @@
 #include "live/database_probe.h"
 
+#include <algorithm>
+#include <initializer_list>
 #include <utility>
 
 #include "api/status.h"
@@ -35,6 +37,14 @@ class Row {
     if (!value || *value > INT32_MAX) return std::nullopt;
     return static_cast<int>(*value);
   }
+  // The column is there and holds NULL, a number, or one of `others`.
+  [[nodiscard]] bool sound(std::string_view name,
+                           std::initializer_list<std::string_view> others = {}) const {
+    const auto column = rows_.column(name);
+    if (!column || rows_.cells.empty() || *column >= rows_.cells[0].size()) return false;
+    const auto cell = text(name);
+    return !cell || number(name) || std::find(others.begin(), others.end(), *cell) != others.end();
+  }
 
  private:
   const engine::Rows& rows_;
@@ -43,9 +53,10 @@ class Row {
 std::string identity_of(const Row& row, const pg::Endpoint& peer) {
   const auto address = row.text("address");
   const auto port = row.number("port");
-  const std::string host = address && port ? *address : peer.address;
+  const bool told = address && !address->empty() && port;
+  const std::string host = told ? *address : peer.address;
   const bool v6 = host.find(':') != std::string::npos;
-  return (v6 ? "[" + host + "]" : host) + ":" + std::to_string(address && port ? *port : peer.port);
+  return (v6 ? "[" + host + "]" : host) + ":" + std::to_string(told ? *port : peer.port);
 }
 
 }  // namespace
@@ -57,7 +68,13 @@ std::optional<Server> read_server(const pg::Rows& answer, const pg::Endpoint& pe
   const auto most = row.number("max_connections");
   const auto superuser = row.number("superuser_reserved");
   const auto recovery = row.text("in_recovery");
-  if (!version || !most || !superuser || !recovery) return std::nullopt;
+  if (!version || !most || !superuser) return std::nullopt;
+  if (recovery != "t" && recovery != "f") return std::nullopt;
+  // A limit that can't be read is none of the answers that are known: not "no limit".
+  if (!row.sound("reserved") || !row.sound("role_limit", {"-1", "-2"}) ||
+      !row.sound("database_limit", {"-1", "-2"})) {
+    return std::nullopt;
+  }
   Server server;
   server.identity = identity_of(row, peer);
   server.version_num = *version;

@@ -4,6 +4,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <vector>
 
 #include "fuzz/must.h"
 #include "unit/engine/rendered.h"
@@ -35,11 +38,41 @@ urls::Connection connection_from(FuzzedDataProvider& provider) {
   return connection;
 }
 
+bool is_hash(const std::string& hash) {
+  return hash.size() == 16 && hash.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
+// What a person, or another version of the operator, may have left in the Secret.
 void check_any_file(std::string_view text) {
-  const std::string hash = pgbouncer::marker_of_pod_file(text);
-  must(hash.empty() || hash.size() == 16, "a revision's hash has 16 digits");
+  const std::string marker = pgbouncer::marker_of_pod_file(text);
+  const std::string rejected = pgbouncer::rejected_of(marker);
+  must(marker.empty() || is_hash(pgbouncer::revision_of(marker)),
+       "a revision's hash has 16 digits");
+  must(rejected.empty() || is_hash(rejected), "... and so has one that was taken back");
+  if (!marker.empty()) {
+    const std::string id(text.substr(text.find("peer_id = ") + 10));
+    must(pgbouncer::pod_file(std::atoi(id.c_str()) - 1, marker) == text,
+         "a pod file is ours whole");
+  }
   const auto floor = pgbouncer::floor_of(text);
   must(!floor || *floor > 0, "a floor is positive");
+  const std::string name(text);
+  const auto found = pgbouncer::revisions_in({{name, ""}, {name + ".", ""}, {"rev-", ""}});
+  must(found.size() <= 1, "a revision is told once");
+  must(found.empty() || (is_hash(found[0]) && name.starts_with("rev-" + found[0])),
+       "a revision has the hash of its name");
+}
+
+void check_read_again(const pgbouncer::Revision& revision, int floor, int ordinal) {
+  must(pgbouncer::revisions_in(revision.files) == std::vector{revision.hash}, "one revision");
+  must(
+      pgbouncer::floor_of(revision.files.at(pgbouncer::settings_file_name(revision.hash))) == floor,
+      "the floor reads the same");
+  for (const std::string& marker :
+       {revision.hash, pgbouncer::back_marker(revision.hash, "0123456789abcdef")}) {
+    must(pgbouncer::marker_of_pod_file(pgbouncer::pod_file(ordinal, marker)) == marker,
+         "a pod file reads the same");
+  }
 }
 
 }  // namespace
@@ -62,5 +95,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto revision = engine::pgbouncer::render(config, inputs);
   const std::string fault = engine::pgbouncer::RenderedFiles(config, inputs, revision).fault();
   fuzz::must(fault.empty(), fault);
+  fuzz::check_read_again(revision, floor, config.spec.scaling.max_replicas);
   return 0;
 }

@@ -268,8 +268,9 @@ TEST(PodFile, IsReadBackOnlyWhereItIsOurs) {
   for (const std::string& other :
        {std::string(), text + "\n", text + "x", " " + text, text.substr(0, text.size() - 2),
         std::string("%include /etc/pgbouncer/rev-"), std::string("[pgbouncer]\n"),
-        pod_file(7, "0123456789ABCDEF"), pod_file(7, "short"),
-        text.substr(0, text.find("peer_id")) + "peer_id = x\n" + text.substr(text.rfind('%'))}) {
+        pod_file(7, "0123456789ABCDEF"), pod_file(7, "short"), pod_file(-1, hash),
+        text.substr(0, text.find("peer_id")) + "peer_id = x\n" + text.substr(text.rfind('%')),
+        text.substr(0, text.find("peer_id")) + "peer_id = 08\n" + text.substr(text.rfind('%'))}) {
     EXPECT_EQ(marker_of_pod_file(other), "") << other;
   }
 }

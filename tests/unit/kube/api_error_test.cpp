@@ -75,6 +75,18 @@ TEST(ApiError, R3_WhatWasSentAndNotAnsweredIsUnknown) {
   EXPECT_FALSE(classify(TransportError{Kind::kConnect, ""}).outcome_unknown());
 }
 
+TEST(ApiError, AMessageIsBoundedAndNoCharacterIsCut) {
+  Status told;
+  told.message = std::string(1023, 'x') + "\xc3\xa9\xc3\xa9";  // the bound is inside of one
+  EXPECT_EQ(classify(told).message, std::string(1023, 'x'));
+  told.message = std::string(1022, 'x') + "\xc3\xa9\xc3\xa9";
+  EXPECT_EQ(classify(told).message, std::string(1022, 'x') + "\xc3\xa9");
+}
+
+TEST(ApiError, AStatusWithoutAWordSaysItsCode) {
+  EXPECT_EQ(classify(418, R"({"kind":"Status"})", std::nullopt).message, "HTTP status 418");
+}
+
 TEST(ApiError, WhatIsNoStatusIsRefused) {
   for (const char* bad :
        {"", "{}", "[]", R"({"kind":"Pod","status":{"phase":"x"}})", "{\"kind\":"}) {

@@ -172,7 +172,22 @@ TEST(ReadServer, UnknownIsNeverZero) {
     rows.cells[0][column] = std::nullopt;
     EXPECT_EQ(read_server(rows, {}), std::nullopt) << column;
   }
+  for (const std::size_t column : {2u, 3u, 4u, 5u, 6u, 7u, 8u}) {
+    pg::Rows rows = server_rows();
+    rows.cells[0][column] = "many";
+    EXPECT_EQ(read_server(rows, {}), std::nullopt) << column;
+  }
   EXPECT_EQ(read_server({}, {}), std::nullopt);
+}
+
+TEST(ReadServer, NoLimitIsNoNumber) {
+  pg::Rows rows = server_rows();
+  rows.cells[0][6] = "-1";
+  rows.cells[0][7] = "-2";  // of a database that is half dropped
+  const auto server = read_server(rows, {});
+  ASSERT_TRUE(server.has_value());
+  EXPECT_EQ(server->role_limit, std::nullopt);
+  EXPECT_EQ(server->database_limit, std::nullopt);
 }
 
 struct Case {
