@@ -112,6 +112,12 @@ class Judge {
     const int loaded = std::min(status_.pods.loaded, wanted_);
     std::string progress = std::to_string(loaded) + "/" + std::to_string(wanted_) +
                            " replicas run the wanted configuration";
+    // A new configuration is not even made while it can't be said what it may use.
+    if (see_.workload.ours() && !found_.target && !found_.configuration &&
+        found_.database_answers() && !found_.share.waiting.empty()) {
+      return no(api::reason::kReloading,
+                "the new configuration waits for its budget: " + found_.share.waiting);
+    }
     if (!found_.rollout.in_progress && loaded == wanted_) {
       return yes(api::reason::kLoaded, progress);
     }

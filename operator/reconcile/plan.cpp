@@ -365,7 +365,7 @@ class Planner {
     if (found_.target) input.target = found_.target->hash;
     found_.rollout = roll_out(input);
     explain_refusal();
-    plan_.claim.held = found_.rollout.held + (found_.database ? kOperatorConnections : 0);
+    plan_.claim.held = found_.rollout.held + (server_ != nullptr ? kOperatorConnections : 0);
     plan_.claim.asked =
         !found_.database || (found_.database_state != nullptr &&
                              found_.database_state->outcome != live::Outcome::kUnknown);

@@ -43,11 +43,16 @@ Result<kube::Requeue, kube::ReconcileError> Reconciler::reconcile(const kube::Ob
     return kube::Requeue{};
   }
   if (object->config->reconcile_disabled) {
-    publish_claim(key, {.asked = true});
+    publish_unseen(key, "it has pods, and reconciling it is disabled");
     return kube::Requeue{};
   }
   auto observed = observer_.observe(*object);
-  if (!observed) return failure(as_error(observed.error()));
+  if (!observed) {
+    // The kind alone: the message is for those who may see this namespace, others read this.
+    publish_unseen(key, "it has pods, and can't be reconciled (" +
+                            std::string(to_string(observed.error().kind)) + ")");
+    return failure(as_error(observed.error()));
+  }
   observed->live = live_.state(to_string(key));
   observed->others = claims_of_others(*object);
   observed->default_image = options_.default_image;
@@ -86,11 +91,15 @@ void Reconciler::gone(const kube::ObjectKey& key) {
   live_.forget(to_string(key));
   memory_.lock()->erase(key);
   // What its pods hold is held until they are gone.
+  if (has_pods(key)) return;
+  publish_claim(key, {.asked = true});
+  claims_.lock()->erase(to_string(key));
+}
+
+bool Reconciler::has_pods(const kube::ObjectKey& key) const {
   const auto pods = caches_.pods.list(key.ns);
-  const bool draining = std::any_of(pods.begin(), pods.end(),
-                                    [&key](const auto& pod) { return owner_of(pod->meta) == key; });
-  if (!draining) publish_claim(key, {.asked = true});
-  if (!draining) claims_.lock()->erase(to_string(key));
+  return std::any_of(pods.begin(), pods.end(),
+                     [&key](const auto& pod) { return owner_of(pod->meta) == key; });
 }
 
 std::map<std::string, Claim> Reconciler::claims_of_others(const PoolerConfigObject& object) {
@@ -106,12 +115,26 @@ std::map<std::string, Claim> Reconciler::claims_of_others(const PoolerConfigObje
   return others;
 }
 
-void Reconciler::publish_claim(const kube::ObjectKey& key, const Claim& claim) {
+void Reconciler::publish_unseen(const kube::ObjectKey& key, const std::string& why) {
+  const auto sets = caches_.workloads.list(key.ns);
+  const bool makes_pods = std::any_of(sets.begin(), sets.end(), [&key](const auto& set) {
+    return owner_of(set->meta) == key && set->replicas > 0;
+  });
+  if (!makes_pods && !has_pods(key)) return publish_claim(key, {.asked = true});
+  const auto claims = claims_.copy();
+  const auto seen = claims.find(to_string(key));
+  if (seen != claims.end() && seen->second.asked && !seen->second.identity.empty()) return;
+  publish_claim(key, {.unknown_because = why});
+}
+
+void Reconciler::publish_claim(const kube::ObjectKey& key, Claim claim) {
   {
     auto claims = claims_.lock();
     Claim& known = (*claims)[to_string(key)];
+    // Pods stay where they are while the database Secret is missing or new.
+    if (claim.identity.empty() && claim.held > 0) claim.identity = known.identity;
     if (known == claim) return;
-    known = claim;
+    known = std::move(claim);
   }
   caches_.configs.for_each([&](const auto& other) {
     if (other->meta.key() != key && !other->config->spec.budget.server_connections) {

@@ -52,7 +52,11 @@ class Reconciler {
 
   void gone(const kube::ObjectKey& key);
   std::map<std::string, Claim> claims_of_others(const PoolerConfigObject& object);
-  void publish_claim(const kube::ObjectKey& key, const Claim& claim);
+  void publish_claim(const kube::ObjectKey& key, Claim claim);
+  // Of one that is not looked at, and why: what has no pods holds nothing; what has some holds what
+  // it held, and where that was never seen nobody may guess it.
+  void publish_unseen(const kube::ObjectKey& key, const std::string& why);
+  [[nodiscard]] bool has_pods(const kube::ObjectKey& key) const;
 
   std::optional<kube::ApiError> carry_out(const api::PoolerConfig& config, const Plan& plan);
   std::optional<kube::ApiError> write(const Write& write);

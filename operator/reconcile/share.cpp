@@ -9,13 +9,23 @@ struct Neighbours {
   int explicit_sum = 0;
   int deriving = 0;  // how many share what is left
   int held = 0;
-  std::string unasked;
+  std::string unknown;  // one that may be on this server or not, and why that can't be said
 };
+
+// Why it can't be said which server this is, or what is held of it; empty: it can.
+std::string unknown_of(const Claim& claim) {
+  if (!claim.unknown_because.empty()) return claim.unknown_because;
+  if (!claim.asked) return "its database is being asked";
+  if (claim.identity.empty() && claim.held > 0) return "it has pods, and no login to its database";
+  return {};
+}
 
 Neighbours neighbours_on(const std::string& identity, const std::map<std::string, Claim>& others) {
   Neighbours found;
   for (const auto& [key, claim] : others) {
-    if (!claim.asked) found.unasked = key;
+    if (const std::string why = unknown_of(claim); !why.empty()) {
+      found.unknown = "PoolerConfig " + key + " may share this server; " + why;
+    }
     if (claim.identity != identity) continue;
     found.held += claim.held;
     if (claim.explicit_budget) {
@@ -50,11 +60,8 @@ Share share_of(const api::PoolerConfig& config, const live::Server* server,
   if (server == nullptr) return {.waiting = "the server was not asked for its limits yet"};
 
   const Neighbours neighbours = neighbours_on(server->identity, others);
-  // A neighbour that was never asked may be on this server: nothing may grow on a guess.
-  if (!neighbours.unasked.empty()) {
-    return {.waiting = "PoolerConfig " + neighbours.unasked +
-                       " may share this server; its database is being asked"};
-  }
+  // A neighbour of which nothing is known may be on this server: nothing may grow on a guess.
+  if (!neighbours.unknown.empty()) return {.waiting = neighbours.unknown};
   const int total = poolable(*server, config.spec.budget.direct_reserve_percent);
   const int left = std::max(0, total - neighbours.explicit_sum);
   Share share{.source = "Server"};

@@ -25,6 +25,7 @@ struct Claim {
   std::string identity;  // empty: not known (yet)
   std::optional<int> explicit_budget;
   int held = 0;  // server connections that its pods may hold at this moment, operator's included
+  std::string unknown_because;  // for people: it has pods, and what they hold can't be said
   bool operator==(const Claim&) const = default;
 };
 

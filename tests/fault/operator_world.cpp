@@ -46,6 +46,9 @@ Result<kube::Response, kube::TransportError> FaultyTransport::send(const kube::R
                                                                    std::stop_token stop) {
   using Kind = kube::TransportError::Kind;
   if (crashed_) return failure(kube::TransportError{Kind::kCanceled, "the process is dead"});
+  if (!forbidden_.empty() && request.path.ends_with(forbidden_)) {
+    return kube::Response{403, std::nullopt, to_status({403, "Forbidden", "not for you"}).dump()};
+  }
   if (!is_write(request) || ++writes_ != at_) return inner_.send(request, stop);
   switch (fault_) {
     case Fault::kNone:
@@ -127,6 +130,7 @@ bool HealthyWorld::step_one(FakeApiServer& server, const Object& set) {
   const int replicas = set["spec"]["replicas"];
   for (const Object& pod : server.all(kube::Pod::kType)) {
     const std::string pod_name = pod["metadata"]["name"];
+    if (!pod_name.starts_with(name + "-")) continue;  // another set's
     const int ordinal = std::stoi(pod_name.substr(name.size() + 1));
     const bool leaving = pod["metadata"].contains("deletionTimestamp");
     if (leaving || ordinal >= replicas) return server.erase(kube::Pod::kType, {"shop", pod_name});
@@ -222,14 +226,14 @@ void OperatorWorld::restart_operator() {
                                                         reconcile::Options{"pgbouncer:test"});
 }
 
-void OperatorWorld::user_applies(int replicas, int max_replicas) {
+void OperatorWorld::user_applies(int replicas, int max_replicas, const std::string& name) {
   server_.create(kube::Secret::kType,
-                 {{"metadata", metadata("orders-db")},
+                 {{"metadata", metadata(name + "-db")},
                   {"data", {{"uri", base64_encode("postgresql://app:pw@db:5432/orders")}}}});
   server_.create(PoolerConfigObject::kType,
-                 {{"metadata", metadata("orders")},
+                 {{"metadata", metadata(name)},
                   {"spec",
-                   {{"database", {{"secretRef", {{"name", "orders-db"}}}}},
+                   {{"database", {{"secretRef", {{"name", name + "-db"}}}}},
                     {"replicas", replicas},
                     {"scaling", {{"maxReplicas", max_replicas}}}}}});
 }
@@ -253,7 +257,9 @@ void OperatorWorld::fill_caches() {
 bool OperatorWorld::round() {
   const auto before = server_.version();
   fill_caches();
-  (void)reconciler_->reconcile(kOrders);
+  for (const auto& config : caches_->configs.list("shop")) {
+    (void)reconciler_->reconcile(config->meta.key());
+  }
   if (transport_.crashed()) restart_operator();
   const bool moved = world_.cluster_step(server_);
   clock_.advance(std::chrono::seconds(31));

@@ -31,6 +31,8 @@ class FaultyTransport final : public kube::HttpTransport {
     fault_ = fault;
     at_ = at_write;
   }
+  // Reads of paths that end so are Forbidden; empty: of none.
+  void forbid(std::string path_end) { forbidden_ = std::move(path_end); }
   [[nodiscard]] int writes() const { return writes_; }
   // True after a kCrash: everything that the operator had in memory is gone.
   [[nodiscard]] bool crashed() const { return crashed_; }
@@ -48,6 +50,7 @@ class FaultyTransport final : public kube::HttpTransport {
   kube::HttpTransport& inner_;
   Fault fault_ = Fault::kNone;
   int at_ = 0;
+  std::string forbidden_;
   int writes_ = 0;
   bool crashed_ = false;
 };
@@ -75,8 +78,8 @@ class OperatorWorld {
  public:
   OperatorWorld();
 
-  // Applies a PoolerConfig `shop/orders` and its database Secret.
-  void user_applies(int replicas, int max_replicas);
+  // Applies a PoolerConfig `shop/<name>` and its database Secret.
+  void user_applies(int replicas, int max_replicas, const std::string& name = "orders");
   void user_edits(const std::function<void(Object& spec)>& change);
   // Rounds until nothing is written any more; starts the operator anew after each crash. False: it
   // does not settle.

@@ -145,6 +145,72 @@ TEST(Foreign, AStatefulSetOfOurNameIsNeverTouched) {
   EXPECT_NE(world.end_state().find("Ready True"), std::string::npos) << world.end_state();
 }
 
+std::string message_of(OperatorWorld& world, const char* type) {
+  const auto orders = world.server().find(reconcile::PoolerConfigObject::kType, {"shop", "orders"});
+  for (const Object& condition : (*orders)["status"]["conditions"]) {
+    if (condition["type"] == type) return condition["message"];
+  }
+  return "";
+}
+
+TEST(Neighbour, ThatCanNotBeReadAndHasNoPodsHoldsNothing) {
+  OperatorWorld world;
+  world.transport().forbid("/secrets/billing-db");
+  world.user_applies(2, 3, "billing");
+  create(world);
+  EXPECT_NE(world.end_state().find("Ready True"), std::string::npos)
+      << message_of(world, "PoolerAvailable");
+}
+
+TEST(Neighbour, ThatCanNotBeReadAndHasPodsIsNotGuessed) {
+  OperatorWorld world;
+  world.user_applies(2, 3, "billing");
+  ASSERT_TRUE(world.settle());
+  world.restart_operator();
+  world.transport().forbid("/secrets/billing-db");
+  create(world);
+  EXPECT_FALSE(world.server().find(kube::StatefulSet::kType, {"shop", "orders-pooler"}));
+  EXPECT_EQ(message_of(world, "PoolerAvailable"),
+            "waits for its budget: PoolerConfig shop/billing may share this server; it has pods, "
+            "and can't be reconciled (Forbidden)");
+
+  world.transport().forbid("");
+  ASSERT_TRUE(world.settle());
+  EXPECT_NE(world.end_state().find("Ready True"), std::string::npos)
+      << message_of(world, "PoolerAvailable");
+}
+
+TEST(Neighbour, ThatCanNotBeReadHoldsBackANewConfigurationAndIsNamed) {
+  OperatorWorld world;
+  world.user_applies(2, 3, "billing");
+  create(world);
+  world.restart_operator();
+  world.transport().forbid("/secrets/billing-db");
+  ASSERT_TRUE(world.settle());
+  EXPECT_NE(world.end_state().find("Ready True"), std::string::npos) << world.end_state();
+
+  world.user_edits([](Object& spec) { spec["poolMode"] = "session"; });
+  ASSERT_TRUE(world.settle());
+  EXPECT_NE(message_of(world, "ConfigurationLoaded").find("PoolerConfig shop/billing"),
+            std::string::npos)
+      << world.end_state();
+
+  world.transport().forbid("");
+  ASSERT_TRUE(world.settle());
+  EXPECT_NE(world.end_state().find("Ready True"), std::string::npos) << world.end_state();
+}
+
+TEST(Neighbour, ThatWasReadBeforeHoldsWhatItHeld) {
+  OperatorWorld world;
+  world.user_applies(2, 3, "billing");
+  ASSERT_TRUE(world.settle());
+  ASSERT_TRUE(world.server().erase(kube::Secret::kType, {"shop", "billing-db"}));
+  create(world);
+  // 41 for poolers: billing's two pods and the operator's login still hold 21 of them at least.
+  const auto orders = world.server().find(reconcile::PoolerConfigObject::kType, {"shop", "orders"});
+  EXPECT_EQ((*orders)["status"]["effective"]["budget"], 20);
+}
+
 TEST(Children, DeletedByHandReturn) {
   OperatorWorld world;
   create(world);

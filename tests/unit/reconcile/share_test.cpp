@@ -92,5 +92,23 @@ TEST(ShareOf, NothingGrowsWhileANeighbourWasNeverAsked) {
   EXPECT_NE(share.waiting.find("a/new"), std::string::npos);
 }
 
+TEST(ShareOf, PodsWhoseServerIsNotKnownMayBeHere) {
+  const auto sixty = server(60);
+  Claim lost = neighbour(10);
+  lost.identity = "";
+  const Share share = share_of(deriving(), &sixty, {{"a/lost", lost}});
+  EXPECT_FALSE(share.budget);
+  EXPECT_NE(share.waiting.find("a/lost"), std::string::npos);
+  lost.held = 0;  // without pods it holds nothing, wherever it is
+  EXPECT_EQ(share_of(deriving(), &sixty, {{"a/lost", lost}}).budget, 41);
+}
+
+TEST(ShareOf, SaysWhyANeighbourCanNotBeCounted) {
+  const auto sixty = server(60);
+  const Share share = share_of(deriving(), &sixty, {{"a/x", Claim{.unknown_because = "told"}}});
+  EXPECT_FALSE(share.budget);
+  EXPECT_EQ(share.waiting, "PoolerConfig a/x may share this server; told");
+}
+
 }  // namespace
 }  // namespace pooler::reconcile
