@@ -365,13 +365,23 @@ class Planner {
     if (found_.target) input.target = found_.target->hash;
     found_.rollout = roll_out(input);
     explain_refusal();
-    plan_.claim.held = found_.rollout.held + (server_ != nullptr ? kOperatorConnections : 0);
+    plan_.claim.held = server_is_away() ? 0 : found_.rollout.held;
+    if (server_ != nullptr) plan_.claim.held += kOperatorConnections;
     plan_.claim.asked =
         !found_.database || (found_.database_state != nullptr &&
                              found_.database_state->outcome != live::Outcome::kUnknown);
     plan_.claim.identity = server_ != nullptr ? server_->identity : "";
     plan_.claim.explicit_budget = config_.spec.budget.server_connections;
     if (makes_objects_) write_workload();
+  }
+
+  // A server that nobody can reach, and that was not seen since the start, has no connections of our
+  // pods: it is not the one that a neighbour is logged in to.
+  [[nodiscard]] bool server_is_away() const {
+    if (server_ != nullptr || found_.database_state == nullptr) return false;
+    const std::string& reason = found_.database_state->reason;
+    return reason == api::reason::kConnectionRefused || reason == api::reason::kDnsFailure ||
+           reason == api::reason::kOperatorCannotReachDatabase;
   }
 
   [[nodiscard]] int desired() const { return config_.spec.replicas.value_or(0); }
