@@ -375,8 +375,8 @@ class Planner {
     if (makes_objects_) write_workload();
   }
 
-  // A server that nobody can reach, and that was not seen since the start, has no connections of our
-  // pods: it is not the one that a neighbour is logged in to.
+  // A server that nobody can reach, and that was not seen since the start, has no connections of
+  // our pods: it is not the one that a neighbour is logged in to.
   [[nodiscard]] bool server_is_away() const {
     if (server_ != nullptr || found_.database_state == nullptr) return false;
     const std::string& reason = found_.database_state->reason;

@@ -67,8 +67,10 @@ struct Named {
   const char* name;
   Fault fault;
 };
+// NOLINTBEGIN(readability-identifier-naming): GoogleTest looks for this very name
 void PrintTo(const Case& each, std::ostream* out) { *out << each.name; }
 void PrintTo(const Named& each, std::ostream* out) { *out << each.name; }
+// NOLINTEND(readability-identifier-naming)
 
 class EveryFault : public testing::TestWithParam<std::tuple<Case, Named>> {
  protected:
