@@ -211,10 +211,11 @@ class Planner {
     found_.target = std::move(revision);
   }
 
-  // The Secret's files and those that are about to be in it.
+  // The Secret's files, with those of the target as they have to be: they may have been edited.
   [[nodiscard]] std::map<std::string, std::string> known_files() const {
-    auto files = see_.files.data;
-    if (found_.target) files.insert(found_.target->files.begin(), found_.target->files.end());
+    std::map<std::string, std::string> files;
+    if (found_.target) files = found_.target->files;
+    files.insert(see_.files.data.begin(), see_.files.data.end());
     return files;
   }
 

@@ -2,11 +2,9 @@
 // where that is enough, else by drained replacement. Pure; what it wants done, the caller writes.
 //
 // Reload
-// * One pod, the canary, is given the new revision first; everything else, what is born or
-// restarted
-//   meanwhile included, keeps the one before.
-// * Once the canary shows the revision and a login through it has worked, all others follow at
-// once.
+// * One pod, the canary, is given the new revision first; everything else keeps the one before,
+//   what is born or restarted meanwhile included.
+// * When the canary shows the revision and a login through it has worked, all others follow.
 // * A canary that fails is pointed back, by a marker of its own that also tells the next operator
 //   what was refused. It is not tried again until the wanted revision is another one, or that pod
 //   is gone.

@@ -284,6 +284,28 @@ TEST_F(PlanTest, ADeletedConfigSecretReturnsAsItWasEvenWithTheDatabaseDown) {
   EXPECT_EQ(see_.files.data, before);
 }
 
+// A revision's hash names its bytes, so an edited file is wrong, whatever it says.
+TEST_F(PlanTest, AnEditedConfigFileIsAsItWasAndNoPodIsToldOfIt) {
+  bring_up();
+  const SecretChild before = see_.files;
+  for (const auto& [name, bytes] : before.data) {
+    for (const bool deleted : {false, true}) {
+      Json body = parse_json(before.body);
+      body["data"][name] = base64_encode("pool_mode = session\n");
+      see_.files.data[name] = "pool_mode = session\n";
+      if (deleted) {
+        body["data"].erase(name);
+        see_.files.data.erase(name);
+      }
+      see_.files.body = to_bytes(body);
+      const Plan planned = step();
+      EXPECT_EQ(see_.files.data, before.data) << name << (deleted ? " deleted" : " edited");
+      EXPECT_TRUE(planned.removals.empty()) << name;
+      for (const auto& pod : planned.target.pods) EXPECT_EQ(pod.reload_to, "") << name;
+    }
+  }
+}
+
 TEST_F(PlanTest, DriftIsRepaired) {
   bring_up();
   Json body = parse_json(see_.client.body);
