@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "kube/transport_cpprest.h"
 #include "kube/watcher.h"
 #include "live/live.h"
@@ -134,6 +135,7 @@ class Operator {
             queue_, flags_.workers,
             [this](const kube::ObjectKey& key) { return reconciler_.reconcile(key); }, metrics_,
             clock_);
+        release_code();
         log_info("caches are filled", {{"poolerconfigs", std::to_string(caches_.configs.size())}});
         return true;
       }

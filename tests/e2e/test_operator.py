@@ -49,9 +49,10 @@ def test_killed_during_a_reload(back, node, make_pooler, runner):
     pooler = make_pooler(replicas=3).wait_settled()
     before = (pooler.pod_uids(), pooler.restarts())
     for mode in ("session", "transaction", "session"):
+        files = pooler.object("Secret", "-config")["data"]
         pooler.patch(poolMode=mode)
-        wait_for("it has begun", lambda: pooler.condition("ConfigurationLoaded")["status"] == "False",
-                 30, interval=0.005)
+        wait_for("it has begun", lambda: pooler.object("Secret", "-config")["data"] != files, 30,
+                 interval=0.005)
         node.signal("KILL", back.pod())
         pooler.wait_settled()
     assert (pooler.pod_uids(), pooler.restarts()) == before
