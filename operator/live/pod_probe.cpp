@@ -16,7 +16,7 @@ constexpr Duration kUnknownEvery = seconds(2);
 constexpr Duration kKnownEvery = seconds(10);
 constexpr Duration kReloadEvery = milliseconds(200);
 constexpr Duration kNudgeEvery = seconds(2);
-constexpr Duration kAnswerTimeout = seconds(3);
+constexpr Duration kConsoleTimeout = seconds(3);
 // One failure is no news: a pod that has just begun does not listen yet.
 constexpr int kFailuresToTell = 2;
 constexpr Duration kSilenceToTell = seconds(3);
@@ -25,7 +25,7 @@ constexpr Duration kSilenceToTell = seconds(3);
 
 PodProbe::PodProbe(pg::SessionFactory& sessions, const PodTarget& pod, const ConsoleLogin& login,
                    MonotonicTime now)
-    : Probe(sessions, console_target(pod, login), kAnswerTimeout,
+    : Probe(sessions, console_target(pod, login), kConsoleTimeout,
             Backoff{milliseconds(200), seconds(5)}, now),
       silent_since_(now) {}
 

@@ -11,7 +11,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr Duration kAnswerTimeout = seconds(5);
+constexpr Duration kQueryTimeout = seconds(5);
 constexpr Duration kAgainEvery = seconds(1);
 
 bool is_one(const pg::Rows& rows) {
@@ -22,7 +22,7 @@ bool is_one(const pg::Rows& rows) {
 
 VerificationProbe::VerificationProbe(pg::SessionFactory& sessions, const VerificationTarget& target,
                                      MonotonicTime now)
-    : Probe(sessions, verification_target(target), kAnswerTimeout,
+    : Probe(sessions, verification_target(target), kQueryTimeout,
             Backoff{milliseconds(300), seconds(2)}, now) {
   state_.token = target.token;
 }

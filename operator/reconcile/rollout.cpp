@@ -12,9 +12,9 @@ using engine::pgbouncer::back_marker;
 using engine::pgbouncer::rejected_of;
 using engine::pgbouncer::revision_of;
 
-class Planner {
+class Stepper {
  public:
-  explicit Planner(const RolloutInput& input) : in_(input), goal_(input.target) {
+  explicit Stepper(const RolloutInput& input) : in_(input), goal_(input.target) {
     for (int i = 0; i < count(); ++i) out_.assign[i] = at(i).assigned;
   }
 
@@ -318,6 +318,6 @@ bool settled(const Ordinal& ordinal) {
   return ordinal.console_answers && !ordinal.loaded.empty() && ordinal.loaded == ordinal.assigned;
 }
 
-Rollout roll_out(const RolloutInput& input) { return Planner(input).run(); }
+Rollout roll_out(const RolloutInput& input) { return Stepper(input).run(); }
 
 }  // namespace pooler::reconcile

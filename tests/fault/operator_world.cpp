@@ -42,8 +42,8 @@ std::string revision_of(const Object& set) {
 
 }  // namespace
 
-Result<kube::Response, kube::TransportError> FaultyTransport::send(const kube::Request& request,
-                                                                   std::stop_token stop) {
+Result<kube::Response, kube::TransportError> WorldTransport::send(const kube::Request& request,
+                                                                  std::stop_token stop) {
   using Kind = kube::TransportError::Kind;
   if (crashed_) return failure(kube::TransportError{Kind::kCanceled, "the process is dead"});
   if (!forbidden_.empty() && request.path.ends_with(forbidden_)) {
@@ -218,6 +218,7 @@ void OperatorWorld::restart_operator() {
   reconciler_.reset();
   transport_.reborn();
   caches_ = std::make_unique<reconcile::Caches>();
+  filled_at_.reset();
   client_ = std::make_unique<kube::Client>(
       transport_, kube::ClientOptions{.field_manager = kManager,
                                       .sleep = [](Duration, std::stop_token) { return true; }});
@@ -256,7 +257,8 @@ void OperatorWorld::fill_caches() {
 // True: something was written, by the operator or by the cluster.
 bool OperatorWorld::round() {
   const auto before = server_.version();
-  fill_caches();
+  if (before != filled_at_) fill_caches();
+  filled_at_ = before;
   for (const auto& config : caches_->configs.list("shop")) {
     (void)reconciler_->reconcile(config->meta.key());
   }

@@ -15,7 +15,7 @@
 namespace pooler::fault {
 
 // Lets the test spoil the answer to the n-th write (1, 2, ...; status writes count).
-class FaultyTransport final : public kube::HttpTransport {
+class WorldTransport final : public kube::HttpTransport {
  public:
   enum class Fault {
     kNone,
@@ -25,7 +25,7 @@ class FaultyTransport final : public kube::HttpTransport {
     kConflict,      // not carried out; 409
     kServerError,   // not carried out; 500
   };
-  explicit FaultyTransport(kube::HttpTransport& inner) : inner_(inner) {}
+  explicit WorldTransport(kube::HttpTransport& inner) : inner_(inner) {}
 
   void arm(Fault fault, int at_write) {
     fault_ = fault;
@@ -89,7 +89,7 @@ class OperatorWorld {
   int resync();
 
   FakeApiServer& server() { return server_; }
-  FaultyTransport& transport() { return transport_; }
+  WorldTransport& transport() { return transport_; }
   HealthyWorld& world() { return world_; }
 
   // Object -> how often it was created and deleted by the operator.
@@ -104,9 +104,10 @@ class OperatorWorld {
 
   ManualClock clock_;
   FakeApiServer server_{clock_};
-  FaultyTransport transport_{server_};
+  WorldTransport transport_{server_};
   HealthyWorld world_;
   std::unique_ptr<reconcile::Caches> caches_;
+  std::optional<std::uint64_t> filled_at_;  // the server's version then
   std::unique_ptr<kube::Client> client_;
   std::unique_ptr<FakeLive> live_;
   std::unique_ptr<reconcile::Reconciler> reconciler_;

@@ -8,7 +8,7 @@
 namespace pooler::fault {
 namespace {
 
-using Fault = FaultyTransport::Fault;
+using Fault = WorldTransport::Fault;
 using Story = std::function<void(OperatorWorld&)>;
 
 void create(OperatorWorld& world) {

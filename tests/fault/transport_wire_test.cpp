@@ -26,7 +26,7 @@ using kube::Request;
 using Kind = kube::TransportError::Kind;
 using std::chrono::seconds;
 
-class Lines final : public kube::LineSink {
+class LineLog final : public kube::LineSink {
  public:
   bool on_line(std::string_view line) override {
     lines.emplace_back(line);
@@ -204,7 +204,7 @@ TEST_F(Wire, NobodyThereIsConnect) {
   const ClusterConfig gone = config();
   server_.reset();
   EXPECT_EQ(failure_of(transport(gone).send(get(), {})), Kind::kConnect);
-  Lines sink;
+  LineLog sink;
   EXPECT_EQ(failure_of(transport_->stream(get(), sink, {})), Kind::kConnect);
 }
 
@@ -248,7 +248,7 @@ TEST_F(Wire, LinesAreWholeHoweverTheyAreCutIntoChunks) {
       for (std::size_t at = 0; at < text.size(); at += size) c.chunk(text.substr(at, size));
       return c.end_chunks();
     });
-    Lines sink;
+    LineLog sink;
     const auto end = transport(config()).stream(get(), sink, {});
     ASSERT_TRUE(end.ok()) << end.error().message;
     EXPECT_EQ(sink.lines,
@@ -268,7 +268,7 @@ TEST_F(Wire, F12_AStreamCutAtAnyByteGivesWholeLinesOnly) {
     return false;
   });
   for (; cut <= text.size(); ++cut) {
-    Lines sink;
+    LineLog sink;
     EXPECT_EQ(failure_of(transport().stream(get(), sink, {})), Kind::kDisconnected) << cut;
     EXPECT_EQ(sink.lines.size(), cut < first ? 0U : cut < text.size() ? 1U : 2U) << cut;
   }
@@ -284,7 +284,7 @@ TEST_F(Wire, F12_ACutInsideAChunkOrItsHeaderIsDisconnected) {
       c.cut();
       return false;
     });
-    Lines sink;
+    LineLog sink;
     EXPECT_EQ(failure_of(transport(config()).stream(get(), sink, {})), Kind::kDisconnected) << tail;
     EXPECT_GE(sink.lines.size(), 1U) << tail;
     for (const auto& line : sink.lines) EXPECT_EQ(line, "{}") << tail;
@@ -300,7 +300,7 @@ TEST_F(Wire, F13_ASilentStreamIsATimeout) {
   });
   Request request = get();
   request.idle_timeout = seconds(1);
-  Lines sink;
+  LineLog sink;
   EXPECT_EQ(failure_of(transport().stream(request, sink, {})), Kind::kTimeout);
   EXPECT_EQ(sink.lines.size(), 1U);
 }
@@ -372,7 +372,7 @@ TEST_F(Wire, ALongErrorBodyIsBounded) {
     }
     return false;
   });
-  Lines sink;
+  LineLog sink;
   const auto end = transport().stream(get(), sink, {});
   ASSERT_TRUE(end.ok()) << end.error().message;
   EXPECT_EQ(end->status, 500);
@@ -418,7 +418,7 @@ TEST_F(Wire, OnlyTheGivenCaIsTrusted) {
   ClusterConfig config = this->config();
   config.ca.data = Authority().pem();
   EXPECT_EQ(failure_of(transport(config).send(get(), {})), Kind::kTls);
-  Lines sink;
+  LineLog sink;
   EXPECT_EQ(failure_of(transport_->stream(get(), sink, {})), Kind::kTls);
   config.ca.data.clear();
   EXPECT_EQ(failure_of(transport(config).send(get(), {})), Kind::kTls);

@@ -16,7 +16,7 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-api::PoolerConfig orders() {
+api::PoolerConfig orders_config() {
   api::PoolerConfig config;
   config.name = "orders";
   config.ns = "shop";
@@ -25,12 +25,12 @@ api::PoolerConfig orders() {
   return config;
 }
 
-Admin admin() { return make_admin(std::string(kAdminRandomBytes, 'r')); }
+Admin some_admin() { return make_admin(std::string(kAdminRandomBytes, 'r')); }
 
 std::vector<Json> all_objects(const api::PoolerConfig& config) {
   return {client_service(config),
           peers_service(config),
-          admin_secret(config, admin()),
+          admin_secret(config, some_admin()),
           config_secret(config, {{"a.ini", "x"}}),
           stateful_set(config, "pgbouncer:test", 3),
           pod_disruption_budget(config),
@@ -39,7 +39,7 @@ std::vector<Json> all_objects(const api::PoolerConfig& config) {
 
 TEST(Objects, AreOwnedLabelledAndNamed) {
   std::set<std::string> names;
-  for (const Json& object : all_objects(orders())) {
+  for (const Json& object : all_objects(orders_config())) {
     const Json& metadata = object["metadata"];
     EXPECT_TRUE(object.contains("apiVersion") && object.contains("kind"));
     EXPECT_EQ(metadata["namespace"], "shop");
@@ -59,8 +59,8 @@ TEST(Objects, AreOwnedLabelledAndNamed) {
 }
 
 TEST(Objects, AreTheSameBytesEachTime) {
-  const auto once = all_objects(orders());
-  const auto again = all_objects(orders());
+  const auto once = all_objects(orders_config());
+  const auto again = all_objects(orders_config());
   for (std::size_t i = 0; i < once.size(); ++i) EXPECT_EQ(to_bytes(once[i]), to_bytes(again[i]));
 }
 
@@ -81,11 +81,11 @@ TEST(Objects, HoldNothingThatTheApiServerDrops) {
       for (const auto& [key, value] : json.items()) walk(value, path + "." + key);
     }
   };
-  for (const Json& object : all_objects(orders())) walk(object, "");
+  for (const Json& object : all_objects(orders_config())) walk(object, "");
 }
 
 TEST(Objects, LongestNameStaysWithinKubernetesLimits) {
-  api::PoolerConfig config = orders();
+  api::PoolerConfig config = orders_config();
   config.name = std::string(api::kMaxNameLength, 'a');
   EXPECT_LE(workload_name(config).size(), 52U);
   for (const Json& object : all_objects(config)) {
@@ -95,7 +95,7 @@ TEST(Objects, LongestNameStaysWithinKubernetesLimits) {
 }
 
 TEST(StatefulSet, LeavesRollOutsToUs) {
-  const Json spec = stateful_set(orders(), "pgbouncer:test", 3)["spec"];
+  const Json spec = stateful_set(orders_config(), "pgbouncer:test", 3)["spec"];
   EXPECT_EQ(spec["replicas"], 3);
   EXPECT_EQ(spec["podManagementPolicy"], "Parallel");
   EXPECT_EQ(spec["updateStrategy"]["type"], "OnDelete");
@@ -106,7 +106,7 @@ TEST(StatefulSet, LeavesRollOutsToUs) {
 }
 
 TEST(StatefulSet, GivesPodsTheTimeThatTheDrainNeeds) {
-  api::PoolerConfig config = orders();
+  api::PoolerConfig config = orders_config();
   config.spec.drain = {.endpoint_propagation_seconds = 7, .max_transaction_seconds = 90};
   const Json pod = stateful_set(config, "i", 1)["spec"]["template"]["spec"];
   EXPECT_EQ(pod["terminationGracePeriodSeconds"], 107);
@@ -114,7 +114,7 @@ TEST(StatefulSet, GivesPodsTheTimeThatTheDrainNeeds) {
 }
 
 TEST(StatefulSet, RunsPgbouncerWithAsFewRightsAsPossible) {
-  const Json pod = stateful_set(orders(), "pgbouncer:test", 1)["spec"]["template"]["spec"];
+  const Json pod = stateful_set(orders_config(), "pgbouncer:test", 1)["spec"]["template"]["spec"];
   const Json& container = pod["containers"][0];
   EXPECT_EQ(container["image"], "pgbouncer:test");
   EXPECT_EQ(container["command"], Json::array({"pgbouncer"}));
@@ -132,34 +132,36 @@ TEST(StatefulSet, RunsPgbouncerWithAsFewRightsAsPossible) {
 }
 
 TEST(StatefulSet, HoldsNoSecret) {
-  EXPECT_THAT(to_bytes(stateful_set(orders(), "i", 1)), Not(HasSubstr(admin().password)));
+  EXPECT_THAT(to_bytes(stateful_set(orders_config(), "i", 1)),
+              Not(HasSubstr(some_admin().password)));
 }
 
 TEST(Services, LeadToThePods) {
-  const Json client = client_service(orders());
+  const Json client = client_service(orders_config());
   EXPECT_EQ(client["spec"]["ports"][0]["port"], 6432);
-  EXPECT_EQ(service_host(orders()), "orders-pooler.shop.svc");
-  const Json peers = peers_service(orders());
+  EXPECT_EQ(service_host(orders_config()), "orders-pooler.shop.svc");
+  const Json peers = peers_service(orders_config());
   EXPECT_EQ(peers["spec"]["clusterIP"], "None");
   EXPECT_EQ(peers["spec"]["publishNotReadyAddresses"], true);
-  const Json pods = stateful_set(orders(), "i", 1)["spec"]["template"]["metadata"]["labels"];
+  const Json pods = stateful_set(orders_config(), "i", 1)["spec"]["template"]["metadata"]["labels"];
   EXPECT_TRUE(is_subset(client["spec"]["selector"], pods));
   EXPECT_TRUE(is_subset(peers["spec"]["selector"], pods));
 }
 
 TEST(Budget, LetsOnePodGoAndBrokenOnesAlways) {
-  const Json spec = pod_disruption_budget(orders())["spec"];
+  const Json spec = pod_disruption_budget(orders_config())["spec"];
   EXPECT_EQ(spec["maxUnavailable"], 1);
   EXPECT_EQ(spec["unhealthyPodEvictionPolicy"], "AlwaysAllow");
 }
 
 TEST(Secrets, HoldTheirValuesAsBase64) {
-  const Json secret = published_secret(orders(), {{"uri", "postgresql://x"}, {"empty", ""}}, "0f");
+  const Json secret =
+      published_secret(orders_config(), {{"uri", "postgresql://x"}, {"empty", ""}}, "0f");
   EXPECT_EQ(secret["type"], "servicebinding.io/postgresql");
   EXPECT_EQ(base64_decode(secret["data"]["uri"].get<std::string>()), "postgresql://x");
   EXPECT_EQ(secret["data"]["empty"], "");
   EXPECT_EQ(secret["metadata"]["annotations"]["pooler.dev/content-hash"], "0f");
-  EXPECT_EQ(config_secret(orders(), {{"a", "b"}})["type"], "Opaque");
+  EXPECT_EQ(config_secret(orders_config(), {{"a", "b"}})["type"], "Opaque");
 }
 
 std::map<std::string, std::string> stored(const Json& secret) {
@@ -171,15 +173,15 @@ std::map<std::string, std::string> stored(const Json& secret) {
 }
 
 TEST(AdminSecret, IsReadBack) {
-  const auto read = read_admin_secret(stored(admin_secret(orders(), admin())));
+  const auto read = read_admin_secret(stored(admin_secret(orders_config(), some_admin())));
   ASSERT_TRUE(read);
-  EXPECT_EQ(read->password, admin().password);
-  EXPECT_EQ(read->verifier, admin().verifier);
-  EXPECT_EQ(read->hash_key, admin().hash_key);
+  EXPECT_EQ(read->password, some_admin().password);
+  EXPECT_EQ(read->verifier, some_admin().verifier);
+  EXPECT_EQ(read->hash_key, some_admin().hash_key);
 }
 
 TEST(AdminSecret, IsOfNoUseOnceEdited) {
-  const auto good = stored(admin_secret(orders(), admin()));
+  const auto good = stored(admin_secret(orders_config(), some_admin()));
   for (const auto& [key, value] : good) {
     auto data = good;
     data.erase(key);
@@ -200,17 +202,20 @@ TEST(AdminSecret, IsMadeOfEveryRandomByte) {
     const Admin made = make_admin(random);
     EXPECT_TRUE(seen.insert(made.password + made.verifier + made.hash_key).second) << i;
   }
-  EXPECT_EQ(admin().password.size(), 64U);
-  EXPECT_EQ(admin().verifier, scram_verifier(admin().password, std::string(16, 'r'), 4096));
+  EXPECT_EQ(some_admin().password.size(), 64U);
+  EXPECT_EQ(some_admin().verifier,
+            scram_verifier(some_admin().password, std::string(16, 'r'), 4096));
 }
 
 TEST(ContentHash, TellsDataApartAndNeedsTheKey) {
   const std::map<std::string, std::string> data = {{"a", "bc"}, {"d", "e"}};
-  EXPECT_EQ(content_hash(admin(), data), content_hash(admin(), data));
-  EXPECT_EQ(content_hash(admin(), data).size(), 16U);
-  EXPECT_NE(content_hash(admin(), data), content_hash(admin(), {{"ab", "c"}, {"d", "e"}}));
-  EXPECT_NE(content_hash(admin(), data), content_hash(admin(), {{"a", "bcd"}, {"", "e"}}));
-  EXPECT_NE(content_hash(admin(), data),
+  EXPECT_EQ(content_hash(some_admin(), data), content_hash(some_admin(), data));
+  EXPECT_EQ(content_hash(some_admin(), data).size(), 16U);
+  EXPECT_NE(content_hash(some_admin(), data),
+            content_hash(some_admin(), {{"ab", "c"}, {"d", "e"}}));
+  EXPECT_NE(content_hash(some_admin(), data),
+            content_hash(some_admin(), {{"a", "bcd"}, {"", "e"}}));
+  EXPECT_NE(content_hash(some_admin(), data),
             content_hash(make_admin(std::string(kAdminRandomBytes, 's')), data));
 }
 

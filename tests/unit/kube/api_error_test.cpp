@@ -5,14 +5,14 @@
 namespace pooler::kube {
 namespace {
 
-std::string status(const std::string& reason, int code, const std::string& details = "{}") {
+std::string status_body(const std::string& reason, int code, const std::string& details = "{}") {
   return R"({"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"told","reason":")" +
          reason + R"(","details":)" + details + R"(,"code":)" + std::to_string(code) + "}";
 }
 
 TEST(ApiError, R2_TheReasonDecidesNotTheCode) {
   const auto kind = [](const std::string& reason, int code) {
-    return classify(code, status(reason, code), std::nullopt).kind;
+    return classify(code, status_body(reason, code), std::nullopt).kind;
   };
   EXPECT_EQ(kind("AlreadyExists", 409), ErrorKind::kAlreadyExists);
   EXPECT_EQ(kind("Conflict", 409), ErrorKind::kConflict);
@@ -48,7 +48,7 @@ TEST(ApiError, R2_WithoutAStatusTheCodeDecides) {
 TEST(ApiError, R2_CausesAndRetryAfterAreKept) {
   const auto error = classify(
       403,
-      status(
+      status_body(
           "Forbidden", 403,
           R"({"retryAfterSeconds":3,"causes":[{"reason":"NamespaceTerminating","message":"m","field":"f"}]})"),
       std::nullopt);
@@ -58,8 +58,9 @@ TEST(ApiError, R2_CausesAndRetryAfterAreKept) {
   ASSERT_EQ(error.causes.size(), 1U);
   EXPECT_EQ(error.causes[0].field, "f");
   EXPECT_TRUE(error.namespace_terminating());
-  EXPECT_EQ(classify(503, status("ServiceUnavailable", 503), std::chrono::seconds(9)).retry_after,
-            std::chrono::seconds(9));
+  EXPECT_EQ(
+      classify(503, status_body("ServiceUnavailable", 503), std::chrono::seconds(9)).retry_after,
+      std::chrono::seconds(9));
 }
 
 TEST(ApiError, R3_WhatWasSentAndNotAnsweredIsUnknown) {
@@ -92,7 +93,7 @@ TEST(ApiError, WhatIsNoStatusIsRefused) {
        {"", "{}", "[]", R"({"kind":"Pod","status":{"phase":"x"}})", "{\"kind\":"}) {
     EXPECT_FALSE(parse_status(bad).ok()) << bad;
   }
-  EXPECT_EQ(parse_status(status("", 500))->reason, "");
+  EXPECT_EQ(parse_status(status_body("", 500))->reason, "");
 }
 
 }  // namespace

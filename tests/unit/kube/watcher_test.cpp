@@ -20,7 +20,7 @@ std::string list(const std::string& items, const std::string& version,
 std::string event(const std::string& type, const std::string& object) {
   return R"({"type":")" + type + R"(","object":)" + object + "}";
 }
-std::string status(int code, const std::string& reason) {
+std::string failure_body(int code, const std::string& reason) {
   return R"({"kind":"Status","status":"Failure","reason":")" + reason + R"(","code":)" +
          std::to_string(code) + "}";
 }
@@ -127,7 +127,7 @@ TEST_F(ScopeWatchTest, L2_PagesAreGatheredAndStoredAsOne) {
 
 TEST_F(ScopeWatchTest, L2_AnExpiredTokenStartsOverWithoutHalves) {
   transport_.answer(200, list(item("gone", "5"), "10", "more"));
-  transport_.answer(410, status(410, "Expired"));
+  transport_.answer(410, failure_body(410, "Expired"));
   transport_.answer(200, list(item("b", "6"), "11"));
   steps(3);
   EXPECT_FALSE(has("gone"));
@@ -137,7 +137,7 @@ TEST_F(ScopeWatchTest, L2_AnExpiredTokenStartsOverWithoutHalves) {
 
 TEST_F(ScopeWatchTest, L8_GoneInTheStreamLeadsToARelistWithDeletes) {
   transport_.answer(200, list(item("a", "5") + "," + item("b", "5"), "10"));
-  transport_.stream({.lines = {event("ERROR", status(410, "Expired"))}});
+  transport_.stream({.lines = {event("ERROR", failure_body(410, "Expired"))}});
   transport_.answer(200, list(item("b", "5"), "30"));
   steps(4);  // with the wait
   EXPECT_FALSE(has("a"));
@@ -150,9 +150,9 @@ TEST_F(ScopeWatchTest, L8_GoneInTheStreamLeadsToARelistWithDeletes) {
 TEST_F(ScopeWatchTest, L8_ATooBusyServerIsAskedLaterFromTheSameVersion) {
   transport_.answer(200, list("", "10"));
   transport_.stream({.status = 429,
-                     .body = status(429, "TooManyRequests"),
+                     .body = failure_body(429, "TooManyRequests"),
                      .retry_after = std::chrono::seconds(4)});
-  transport_.stream({.lines = {event("ERROR", status(429, "TooManyRequests"))}});
+  transport_.stream({.lines = {event("ERROR", failure_body(429, "TooManyRequests"))}});
   transport_.stream({});
   steps(6);
   EXPECT_EQ(waits_.front(), std::chrono::seconds(4));
@@ -216,9 +216,9 @@ TEST_F(ScopeWatchTest, L3_AListWithoutAVersionIsTriedAgain) {
 
 TEST_F(ScopeWatchTest, AFailedListWaitsAndKeepsWhatIsKnown) {
   transport_.answer(200, list(item("a", "5"), "10"));
-  transport_.stream({.lines = {event("ERROR", status(403, "Forbidden"))}});
+  transport_.stream({.lines = {event("ERROR", failure_body(403, "Forbidden"))}});
   transport_.fail(TransportError::Kind::kConnect);
-  transport_.answer(503, status(503, "ServiceUnavailable"), std::chrono::seconds(9));
+  transport_.answer(503, failure_body(503, "ServiceUnavailable"), std::chrono::seconds(9));
   transport_.answer(200, list(item("a", "5"), "12"));
   steps(7);
   EXPECT_TRUE(has("a"));

@@ -11,8 +11,8 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-const ObjectKey kA{"ns", "a"};
-const ObjectKey kB{"ns", "b"};
+const ObjectKey kFirst{"ns", "a"};
+const ObjectKey kSecond{"ns", "b"};
 
 class WorkQueueTest : public testing::Test {
  protected:
@@ -21,26 +21,26 @@ class WorkQueueTest : public testing::Test {
 };
 
 TEST_F(WorkQueueTest, Q1_AKeyIsHandedOutOnceAndComesAgainAfterDone) {
-  queue_.add(kA);
-  queue_.add(kA);
+  queue_.add(kFirst);
+  queue_.add(kFirst);
   EXPECT_EQ(queue_.depth(), 1U);
-  EXPECT_EQ(queue_.try_get(), kA);
+  EXPECT_EQ(queue_.try_get(), kFirst);
   EXPECT_EQ(queue_.try_get(), std::nullopt);
-  queue_.add(kA);
-  queue_.add(kA);
+  queue_.add(kFirst);
+  queue_.add(kFirst);
   EXPECT_EQ(queue_.try_get(), std::nullopt) << "it is in the hands of another worker";
-  queue_.done(kA);
-  EXPECT_EQ(queue_.try_get(), kA);
-  queue_.done(kA);
+  queue_.done(kFirst);
+  EXPECT_EQ(queue_.try_get(), kFirst);
+  queue_.done(kFirst);
   EXPECT_EQ(queue_.try_get(), std::nullopt);
   EXPECT_EQ(queue_.metrics().adds, 2U);
 }
 
 TEST_F(WorkQueueTest, Q1_KeysComeInTheirOrder) {
-  queue_.add(kB);
-  queue_.add(kA);
-  EXPECT_EQ(queue_.try_get(), kB);
-  EXPECT_EQ(queue_.try_get(), kA);
+  queue_.add(kSecond);
+  queue_.add(kFirst);
+  EXPECT_EQ(queue_.try_get(), kSecond);
+  EXPECT_EQ(queue_.try_get(), kFirst);
 }
 
 TEST_F(WorkQueueTest, Q1_NoKeyIsEverWithTwoWorkers) {
@@ -61,7 +61,7 @@ TEST_F(WorkQueueTest, Q1_NoKeyIsEverWithTwoWorkers) {
       }
     });
   }
-  for (int i = 0; i < 2000; ++i) queue.add(kA);
+  for (int i = 0; i < 2000; ++i) queue.add(kFirst);
   EXPECT_TRUE(queue.shut_down_and_drain(seconds(10)));
   EXPECT_FALSE(together);
   EXPECT_GT(handled, 0);
@@ -70,16 +70,16 @@ TEST_F(WorkQueueTest, Q1_NoKeyIsEverWithTwoWorkers) {
 TEST_F(WorkQueueTest, Q2_BackoffDoublesUpToTheCapAndForgetStartsAnew) {
   Duration expected = milliseconds(5);
   for (int i = 0; i < 100; ++i) {
-    queue_.add_rate_limited(kA);
+    queue_.add_rate_limited(kFirst);
     ASSERT_EQ(queue_.next_due(), expected) << i;
     clock_.advance(expected);
-    ASSERT_EQ(queue_.try_get(), kA);
-    queue_.done(kA);
+    ASSERT_EQ(queue_.try_get(), kFirst);
+    queue_.done(kFirst);
     expected = std::min<Duration>(expected * 2, seconds(30));
   }
-  EXPECT_EQ(queue_.failures(kA), 100);
-  queue_.forget(kA);
-  queue_.add_rate_limited(kA);
+  EXPECT_EQ(queue_.failures(kFirst), 100);
+  queue_.forget(kFirst);
+  queue_.add_rate_limited(kFirst);
   EXPECT_EQ(queue_.next_due(), milliseconds(5));
   EXPECT_EQ(queue_.metrics().retries, 101U);
 }
@@ -113,63 +113,63 @@ TEST_F(WorkQueueTest, Q2_HoweverManyFailNoneWaitsLongerThanTheCap) {
 }
 
 TEST_F(WorkQueueTest, Q3_TheEarliestTimeWins) {
-  queue_.add_after(kA, seconds(10));
-  queue_.add_after(kA, seconds(2));
-  queue_.add_after(kA, seconds(5));
+  queue_.add_after(kFirst, seconds(10));
+  queue_.add_after(kFirst, seconds(2));
+  queue_.add_after(kFirst, seconds(5));
   EXPECT_EQ(queue_.waiting(), 1U);
   EXPECT_EQ(queue_.next_due(), seconds(2));
   clock_.advance(seconds(2));
-  EXPECT_EQ(queue_.try_get(), kA);
-  queue_.done(kA);
+  EXPECT_EQ(queue_.try_get(), kFirst);
+  queue_.done(kFirst);
   clock_.advance(seconds(60));
   EXPECT_EQ(queue_.try_get(), std::nullopt) << "the later times are gone";
 }
 
 TEST_F(WorkQueueTest, Q3_AnAddNowDoesNotTakeTheWaitAway) {
-  queue_.add_after(kA, seconds(2));
-  queue_.add(kA);
-  EXPECT_EQ(queue_.try_get(), kA);
-  queue_.done(kA);
+  queue_.add_after(kFirst, seconds(2));
+  queue_.add(kFirst);
+  EXPECT_EQ(queue_.try_get(), kFirst);
+  queue_.done(kFirst);
   clock_.advance(seconds(2));
-  EXPECT_EQ(queue_.try_get(), kA);
+  EXPECT_EQ(queue_.try_get(), kFirst);
 }
 
 TEST_F(WorkQueueTest, Q3_NoDelayIsNow) {
-  queue_.add_after(kA, seconds(0));
-  queue_.add_after(kB, seconds(-1));
+  queue_.add_after(kFirst, seconds(0));
+  queue_.add_after(kSecond, seconds(-1));
   EXPECT_EQ(queue_.depth(), 2U);
 }
 
 TEST_F(WorkQueueTest, Q3_ABlockedWorkerSeesANearerTime) {
   SystemClock real;
   WorkQueue queue(real);
-  queue.add_after(kB, std::chrono::hours(1));
+  queue.add_after(kSecond, std::chrono::hours(1));
   auto got = std::async(std::launch::async, [&] { return queue.get({}); });
-  queue.add_after(kA, milliseconds(1));
-  EXPECT_EQ(got.get(), kA);
+  queue.add_after(kFirst, milliseconds(1));
+  EXPECT_EQ(got.get(), kFirst);
 }
 
 TEST_F(WorkQueueTest, Q4_ShutDownHandsOutWhatIsDueAndTakesNoMore) {
-  queue_.add(kA);
-  queue_.add_after(kB, seconds(1));
+  queue_.add(kFirst);
+  queue_.add_after(kSecond, seconds(1));
   queue_.shut_down();
-  queue_.add(kB);
-  EXPECT_EQ(queue_.get({}), kA);
+  queue_.add(kSecond);
+  EXPECT_EQ(queue_.get({}), kFirst);
   EXPECT_EQ(queue_.get({}), std::nullopt);
   EXPECT_EQ(queue_.waiting(), 0U);
 }
 
 TEST_F(WorkQueueTest, Q4_DrainWaitsForWhatIsInWork) {
-  queue_.add(kA);
-  ASSERT_EQ(queue_.try_get(), kA);
+  queue_.add(kFirst);
+  ASSERT_EQ(queue_.try_get(), kFirst);
   EXPECT_FALSE(queue_.shut_down_and_drain(milliseconds(1)));
   EXPECT_EQ(queue_.in_work(), 1U);
-  std::jthread worker([&] { queue_.done(kA); });
+  std::jthread worker([&] { queue_.done(kFirst); });
   EXPECT_TRUE(queue_.shut_down_and_drain(seconds(10)));
 }
 
 TEST_F(WorkQueueTest, Q4_AWorkerThatWaitsIsFreedByStopAndByShutDown) {
-  std::optional<ObjectKey> got = kA;
+  std::optional<ObjectKey> got = kFirst;
   {
     std::jthread worker([&](std::stop_token stop) { got = queue_.get(stop); });
   }

@@ -21,13 +21,13 @@ pg::Error error(Kind kind, Phase phase, const std::string& message = "words") {
   return made;
 }
 
-struct Case {
+struct Told {
   Kind kind;
   Phase phase;
   const char* reason;
 };
 
-class DatabaseVerdicts : public ::testing::TestWithParam<Case> {};
+class DatabaseVerdicts : public ::testing::TestWithParam<Told> {};
 
 TEST_P(DatabaseVerdicts, Reason) {
   const Verdict verdict = database_verdict(error(GetParam().kind, GetParam().phase), orders());
@@ -37,15 +37,15 @@ TEST_P(DatabaseVerdicts, Reason) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, DatabaseVerdicts,
-    ::testing::Values(Case{Kind::kName, Phase::kName, "DNSFailure"},
-                      Case{Kind::kRefused, Phase::kConnect, "ConnectionRefused"},
-                      Case{Kind::kUnreachable, Phase::kConnect, "OperatorCannotReachDatabase"},
-                      Case{Kind::kTimeout, Phase::kConnect, "OperatorCannotReachDatabase"},
-                      Case{Kind::kTimeout, Phase::kLogin, "OperatorCannotReachDatabase"},
-                      Case{Kind::kTls, Phase::kLogin, "TLSFailure"},
-                      Case{Kind::kAuthentication, Phase::kLogin, "AuthenticationFailed"},
-                      Case{Kind::kLost, Phase::kLogin, "OperatorCannotReachDatabase"},
-                      Case{Kind::kOther, Phase::kLogin, "OperatorCannotReachDatabase"}));
+    ::testing::Values(Told{Kind::kName, Phase::kName, "DNSFailure"},
+                      Told{Kind::kRefused, Phase::kConnect, "ConnectionRefused"},
+                      Told{Kind::kUnreachable, Phase::kConnect, "OperatorCannotReachDatabase"},
+                      Told{Kind::kTimeout, Phase::kConnect, "OperatorCannotReachDatabase"},
+                      Told{Kind::kTimeout, Phase::kLogin, "OperatorCannotReachDatabase"},
+                      Told{Kind::kTls, Phase::kLogin, "TLSFailure"},
+                      Told{Kind::kAuthentication, Phase::kLogin, "AuthenticationFailed"},
+                      Told{Kind::kLost, Phase::kLogin, "OperatorCannotReachDatabase"},
+                      Told{Kind::kOther, Phase::kLogin, "OperatorCannotReachDatabase"}));
 
 TEST(Verdicts, NameThePlaceWithItsAddress) {
   EXPECT_THAT(database_verdict(error(Kind::kTimeout, Phase::kConnect), orders()).message,
