@@ -61,6 +61,70 @@ void read_member(Reader reader, std::string_view name, std::string& out) {
   });
 }
 
+void read_texts(Reader reader, Texts& texts) {
+  reader.object([&](std::string_view key, Reader value) { value.read(texts[std::string(key)]); });
+}
+
+PublishedKey read_published_key(Reader reader) {
+  PublishedKey published;
+  reader.object([&](std::string_view key, Reader value) {
+    if (key == "name") value.read(published.name);
+    if (key == "url") {
+      value.read<Way>(published.url, {{"Pooled", Way::kPooled}, {"Direct", Way::kDirect}});
+    }
+    if (key == "format") {
+      value.read<Format>(published.format, {{"URI", Format::kUri},
+                                            {"JDBC", Format::kJdbc},
+                                            {"Npgsql", Format::kNpgsql},
+                                            {"Pgpass", Format::kPgpass},
+                                            {"Libpq", Format::kLibpq},
+                                            {"SQLAlchemyAsyncpg", Format::kSqlAlchemyAsyncpg},
+                                            {"Host", Format::kHost},
+                                            {"Port", Format::kPort},
+                                            {"Username", Format::kUsername},
+                                            {"Password", Format::kPassword},
+                                            {"Database", Format::kDatabase}});
+    }
+  });
+  return published;
+}
+
+void read_policies(std::string_view key, Reader value, ConnectionSecret& secret) {
+  if (key == "publishPolicy") {
+    value.read<PublishPolicy>(secret.publish_policy, {{"Verified", PublishPolicy::kVerified},
+                                                      {"Immediate", PublishPolicy::kImmediate}});
+  }
+  if (key == "deletionPolicy") {
+    value.read<DeletionPolicy>(secret.deletion_policy, {{"Delete", DeletionPolicy::kDelete},
+                                                        {"Retain", DeletionPolicy::kRetain}});
+  }
+  if (key == "preset") {
+    value.read<Preset>(secret.preset, {{"Supabase", Preset::kSupabase},
+                                       {"Prisma", Preset::kPrisma},
+                                       {"Neon", Preset::kNeon},
+                                       {"Heroku", Preset::kHeroku},
+                                       {"None", Preset::kNone}});
+  }
+}
+
+void read_connection_secret(Reader reader, ConnectionSecret& secret) {
+  reader.object([&](std::string_view key, Reader value) {
+    if (key == "name") value.read(secret.name);
+    read_policies(key, value, secret);
+    if (key == "keys") {
+      value.list([&](Reader item) { secret.keys.push_back(read_published_key(item)); });
+    }
+    if (key == "parameters") {
+      value.object([&](std::string_view way, Reader texts) {
+        if (way == "pooled") read_texts(texts, secret.pooled_parameters);
+        if (way == "direct") read_texts(texts, secret.direct_parameters);
+      });
+    }
+    if (key == "labels") read_texts(value, secret.labels);
+    if (key == "annotations") read_texts(value, secret.annotations);
+  });
+}
+
 void read_spec(Reader reader, Spec& spec) {
   reader.object([&](std::string_view key, Reader value) {
     if (key == "database") read_database(value, spec.database);
@@ -73,7 +137,7 @@ void read_spec(Reader reader, Spec& spec) {
     if (key == "scaling") read_scaling(value, spec.scaling);
     if (key == "replicas") value.read(spec.replicas);
     if (key == "budget") read_budget(value, spec.budget);
-    if (key == "connectionSecret") read_member(value, "name", spec.connection_secret_name);
+    if (key == "connectionSecret") read_connection_secret(value, spec.connection_secret);
     if (key == "pgbouncer") read_member(value, "image", spec.pgbouncer.image);
     if (key == "drain") read_drain(value, spec.drain);
   });
@@ -180,8 +244,8 @@ Result<PoolerConfig, std::string> decode(std::string_view json) {
   });
   if (!broken.empty()) return failure(broken.front().path + ": " + broken.front().message);
   if (config.name.empty()) return failure(std::string("metadata.name: missing"));
-  if (config.spec.connection_secret_name.empty()) {
-    config.spec.connection_secret_name = config.name + "-pooler";
+  if (config.spec.connection_secret.name.empty()) {
+    config.spec.connection_secret.name = config.name + "-pooler";
   }
   for (auto& [path, message] : unreadable) {
     config.unreadable.push_back({std::string(reason::kInvalidParameter), path,

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,6 +23,10 @@ inline constexpr std::string_view kPlural = "poolerconfigs";
 inline constexpr std::string_view kNameLabel = "pooler.dev/poolerconfig";
 // Annotation: "disabled" stops everything for one object (its pods go on).
 inline constexpr std::string_view kReconcileAnnotation = "pooler.dev/reconcile";
+
+// Annotation on a published Secret without an owner (deletionPolicy Retain): uid of the
+// PoolerConfig that wrote it.
+inline constexpr std::string_view kOwnerUidAnnotation = "pooler.dev/owner-uid";
 
 // A StatefulSet's pods carry its name and a revision hash in a label of at most 63 characters.
 inline constexpr std::size_t kMaxNameLength = 45;
@@ -69,6 +74,52 @@ struct Drain {
   int max_transaction_seconds = 60;      // 1..86400
 };
 
+// The way in that a key of the published Secret leads to.
+enum class Way { kPooled, kDirect };
+enum class Format {
+  kUri,
+  kJdbc,
+  kNpgsql,
+  kPgpass,
+  kLibpq,
+  kSqlAlchemyAsyncpg,
+  kHost,
+  kPort,
+  kUsername,
+  kPassword,
+  kDatabase,
+};
+// Whose names the environment variables have: operator/urls/published.cpp has the table.
+enum class Preset { kSupabase, kPrisma, kNeon, kHeroku, kNone };
+// Verified: not before a query through the pooler with these credentials has worked. Immediate: as
+// soon as it is known, for an operator that has no way to the pooler.
+enum class PublishPolicy { kVerified, kImmediate };
+// Retain: the Secret survives its PoolerConfig.
+enum class DeletionPolicy { kDelete, kRetain };
+
+using Texts = std::map<std::string, std::string>;
+
+struct PublishedKey {
+  std::string name;
+  Way url = Way::kPooled;
+  Format format = Format::kUri;
+  bool operator==(const PublishedKey&) const = default;
+};
+
+// The Secret that applications read.
+struct ConnectionSecret {
+  std::string name;  // never empty after decode: "<name>-pooler"
+  PublishPolicy publish_policy = PublishPolicy::kVerified;
+  DeletionPolicy deletion_policy = DeletionPolicy::kDelete;
+  Preset preset = Preset::kSupabase;
+  std::vector<PublishedKey> keys;  // extra ones, or in place of those that there are anyway
+  // Added to the URLs; an empty value removes one. Names as libpq has them.
+  Texts pooled_parameters;
+  Texts direct_parameters;
+  Texts labels;
+  Texts annotations;
+};
+
 struct PgBouncer {
   std::string image;  // empty: the operator's default
 };
@@ -80,7 +131,7 @@ struct Spec {
   Scaling scaling;
   std::optional<int> replicas;  // 0..max_replicas; required in mode Manual; 0 stops the pooler
   Budget budget;
-  std::string connection_secret_name;  // never empty after decode: "<name>-pooler"
+  ConnectionSecret connection_secret;
   PgBouncer pgbouncer;
   Drain drain;
 };
@@ -118,5 +169,9 @@ struct PoolerConfig {
 
 [[nodiscard]] std::string_view to_string(Engine engine);
 [[nodiscard]] std::string_view to_string(PoolMode mode);  // as PgBouncer writes it
+
+// Names that https://servicebinding.io gives a meaning: they are the pooled way in, whatever else
+// the Secret holds.
+[[nodiscard]] bool is_binding_key(std::string_view name);
 
 }  // namespace pooler::api

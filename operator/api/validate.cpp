@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <array>
+#include <set>
 
 #include "api/pooler_config.h"
 #include "base/strings.h"
@@ -42,6 +44,20 @@ bool is_object_name(std::string_view name) {
 
 bool is_secret_key(std::string_view key) {
   return !key.empty() && key.size() <= 253 && consists_of(key, {kLower, kUpper, kDigits, "-_."});
+}
+
+// What a label's value and the name in a label's or annotation's key are made of.
+bool is_label_text(std::string_view text) {
+  return !text.empty() && text.size() <= 63 && is_one_of(text.front(), {kLower, kUpper, kDigits}) &&
+         is_one_of(text.back(), {kLower, kUpper, kDigits}) &&
+         consists_of(text, {kLower, kUpper, kDigits, "-_."});
+}
+
+// "name" or "prefix/name".
+bool is_metadata_key(std::string_view key) {
+  const auto slash = key.find('/');
+  if (slash == std::string_view::npos) return is_label_text(key);
+  return is_object_name(key.substr(0, slash)) && is_label_text(key.substr(slash + 1));
 }
 
 // An IPv6 address has two colons or more, "host:port" has one.
@@ -143,7 +159,7 @@ void check_budget(Problems& problems, const Budget& budget) {
 
 void check_connection_secret(Problems& problems, const PoolerConfig& config) {
   constexpr std::string_view kField = "spec.connectionSecret.name";
-  const std::string& name = config.spec.connection_secret_name;
+  const std::string& name = config.spec.connection_secret.name;
   if (!is_object_name(name)) {
     invalid(problems, kField,
             "must be a name that a Secret can have: lower-case letters, digits, '-' and '.'");
@@ -156,6 +172,107 @@ void check_connection_secret(Problems& problems, const PoolerConfig& config) {
   if (name == config.name + "-pooler-config" || name == config.name + "-pooler-admin") {
     invalid(problems, kField,
             "is the name of a Secret with the operator's own data: choose another");
+  }
+}
+
+// At most 32 of each kind: what the CRD has, which keeps the Secret small.
+constexpr std::size_t kMaxKeys = 32;
+constexpr std::size_t kMaxParameters = 32;
+constexpr std::size_t kMaxParameterLength = 1024;
+constexpr std::size_t kMaxMetadata = 64;
+constexpr std::size_t kMaxAnnotationLength = 2048;
+
+void check_count(Problems& problems, std::string_view field, std::size_t count, std::size_t most) {
+  if (count <= most) return;
+  invalid(problems, field,
+          "has " + std::to_string(count) + " entries, and at most " + std::to_string(most) +
+              " are allowed: take some out");
+}
+
+void check_published_keys(Problems& problems, const std::vector<PublishedKey>& keys) {
+  constexpr std::string_view kField = "spec.connectionSecret.keys";
+  check_count(problems, kField, keys.size(), kMaxKeys);
+  std::set<std::string> seen;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const std::string& name = keys[i].name;
+    const std::string field = std::string(kField) + "[" + std::to_string(i) + "].name";
+    if (!is_secret_key(name) || name == "." || name.starts_with("..")) {
+      invalid(problems, field,
+              "is no key that a Secret can have: letters, digits, '-', '_' and '.', at most 253, "
+              "and no '..' first");
+    } else if (is_binding_key(name)) {
+      invalid(problems, field,
+              name +
+                  " belongs to the service binding, which is the pooled way in: choose another "
+                  "name");
+    } else if (!seen.insert(name).second) {
+      invalid(problems, field, name + " is there twice: take one of them out");
+    }
+  }
+}
+
+// Parts of a URL that come from the database's Secret: as parameters they would lead elsewhere.
+constexpr std::array<std::string_view, 11> kNoParameters = {
+    "host",     "hostaddr", "port",     "dbname",  "database",   "user",
+    "username", "password", "passfile", "service", "servicefile"};
+
+void check_parameters(Problems& problems, const std::string& field, const Texts& parameters) {
+  check_count(problems, field, parameters.size(), kMaxParameters);
+  for (const auto& [name, value] : parameters) {
+    if (name.empty() || name.size() > 63 || !consists_of(name, {kLower, kUpper, kDigits, "-_."})) {
+      invalid(problems, field, "has a parameter that is no word of letters, digits, '-', '_', '.'");
+    } else if (std::find(kNoParameters.begin(), kNoParameters.end(), name) != kNoParameters.end()) {
+      invalid(problems, field + "." + name,
+              "is no parameter but a part of the URL: it comes from spec.database");
+    } else if (value.size() > kMaxParameterLength || has_control_characters(value)) {
+      invalid(problems, field + "." + name,
+              "must have at most 1024 bytes and no control characters");
+    }
+  }
+}
+
+// Labels and annotations by which the operator, and people, know its objects.
+bool is_ours(std::string_view key) {
+  constexpr std::array<std::string_view, 4> kOurs = {
+      "app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/managed-by",
+      "app.kubernetes.io/component"};
+  const std::string_view prefix = key.substr(0, key.find('/'));
+  return prefix == kGroup || prefix.ends_with("." + std::string(kGroup)) ||
+         std::find(kOurs.begin(), kOurs.end(), key) != kOurs.end();
+}
+
+void check_metadata(Problems& problems, const std::string& field, const Texts& texts) {
+  check_count(problems, field, texts.size(), kMaxMetadata);
+  for (const auto& [key, value] : texts) {
+    if (!is_metadata_key(key)) {
+      invalid(problems, field,
+              "has a key that Kubernetes does not take: [prefix/]name, the name at "
+              "most 63 letters, digits, '-', '_' and '.'");
+    } else if (is_ours(key)) {
+      invalid(problems, field + "." + key, "is the operator's own: choose another name");
+    }
+  }
+}
+
+void check_label_values(Problems& problems, const std::string& field, const Texts& labels) {
+  for (const auto& [key, value] : labels) {
+    if (value.empty() || is_label_text(value)) continue;
+    invalid(problems, field + "." + key,
+            "is no value that a label can have: at most 63 letters, digits, '-', '_' and '.'");
+  }
+}
+
+void check_published(Problems& problems, const ConnectionSecret& secret) {
+  const std::string field = "spec.connectionSecret.";
+  check_published_keys(problems, secret.keys);
+  check_parameters(problems, field + "parameters.pooled", secret.pooled_parameters);
+  check_parameters(problems, field + "parameters.direct", secret.direct_parameters);
+  check_metadata(problems, field + "labels", secret.labels);
+  check_label_values(problems, field + "labels", secret.labels);
+  check_metadata(problems, field + "annotations", secret.annotations);
+  for (const auto& [key, value] : secret.annotations) {
+    if (value.size() <= kMaxAnnotationLength) continue;
+    invalid(problems, field + "annotations." + key, "must have at most 2048 bytes");
   }
 }
 
@@ -181,8 +298,17 @@ std::vector<Problem> validate(const PoolerConfig& config) {
   check_replicas(problems, config.spec);
   check_budget(problems, config.spec.budget);
   check_connection_secret(problems, config);
+  check_published(problems, config.spec.connection_secret);
   check_pod(problems, config.spec);
   return problems;
+}
+
+bool is_binding_key(std::string_view name) {
+  // https://servicebinding.io/spec/core/1.1.0/#well-known-secret-entries; `database` and ca.crt are
+  // what the libraries that read such Secrets expect besides.
+  constexpr std::array<std::string_view, 9> kNames = {
+      "type", "provider", "host", "port", "username", "password", "database", "uri", "ca.crt"};
+  return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
 }
 
 std::string_view to_string(Engine engine) {

@@ -26,6 +26,10 @@ std::array<const Verdict*, 4> gates(const Verdicts& v) {
 
 Verdict ready(const Verdicts& verdicts) {
   for (const Verdict* gate : gates(verdicts)) {
+    if (gate == &verdicts.configuration_loaded && verdicts.may_be_unproved &&
+        gate->status == ConditionStatus::kUnknown) {
+      continue;
+    }
     if (gate->status != ConditionStatus::kTrue) {
       return {.status = ConditionStatus::kFalse, .reason = gate->reason, .message = gate->message};
     }

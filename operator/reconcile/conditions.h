@@ -30,6 +30,8 @@ struct Verdicts {
   Verdict secret_published;
   Verdict scaling_active;
   bool in_progress = false;  // a change is on its way
+  // publishPolicy Immediate: Ready does not wait for what the operator has no way to see.
+  bool may_be_unproved = false;
 };
 
 // Ready follows from the others; Reconciling and Stalled are there only while True (kstatus).

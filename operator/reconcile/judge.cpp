@@ -29,7 +29,11 @@ class Judge {
     verdicts_.scaling_active =
         no(api::reason::kManual, "spec.replicas is followed (spec.scaling.mode Manual)");
     const bool unasked = keep_what_was_known();
-    const bool changing = found_.writing || (found_.rollout.in_progress && !unasked);
+    verdicts_.may_be_unproved =
+        config_.spec.connection_secret.publish_policy == api::PublishPolicy::kImmediate;
+    const bool unproved = verdicts_.may_be_unproved &&
+                          verdicts_.configuration_loaded.status == ConditionStatus::kUnknown;
+    const bool changing = found_.writing || (found_.rollout.in_progress && !unasked && !unproved);
     verdicts_.in_progress = verdicts_.configuration_valid.status == ConditionStatus::kTrue &&
                             (changing || found_.published.status != ConditionStatus::kTrue);
     fill();

@@ -45,6 +45,24 @@ void fill(WorkloadChild& child, const kube::StatefulSet& set, const api::PoolerC
       !set.update_revision.empty() && set.observed_generation == set.meta.generation;
 }
 
+// A published Secret without an owner is ours by its marks (deletionPolicy Retain). A name is taken
+// by one PoolerConfig at a time, so one that an earlier PoolerConfig of this very name has left has
+// no other heir; what bears another name stays foreign, even where nobody of that name is left.
+void claim_retained(SecretChild& secret, const api::PoolerConfig& config) {
+  if (secret.ownership != Ownership::kForeign || secret.meta.controller_owner() != nullptr) return;
+  const auto value = [](const auto& texts, std::string_view key) {
+    const auto found = texts.find(std::string(key));
+    return found == texts.end() ? std::string() : found->second;
+  };
+  const std::string writer = value(secret.meta.annotations, api::kOwnerUidAnnotation);
+  if (writer.empty() || value(secret.meta.labels, api::kNameLabel) != config.name ||
+      value(secret.meta.labels, kManagedByLabel) != kManagedBy) {
+    return;
+  }
+  secret.ownership = secret.meta.deleting ? Ownership::kLeaving : Ownership::kOurs;
+  secret.inherited = writer != config.uid;
+}
+
 // "orders-pooler-12" -> 12; nullopt for a pod that is none of the StatefulSet's.
 std::optional<int> ordinal_of(const std::string& pod, const std::string& workload) {
   if (!pod.starts_with(workload + "-")) return std::nullopt;
@@ -177,13 +195,14 @@ kube::ApiResult<Observed> Observer::observe(const PoolerConfigObject& object) {
   for (const auto& problem :
        {look(caches_.secrets, pgbouncer::admin_secret_name(config), seen.admin),
         look(caches_.secrets, pgbouncer::config_secret_name(config), seen.files),
-        look(caches_.secrets, config.spec.connection_secret_name, seen.published),
+        look(caches_.secrets, config.spec.connection_secret.name, seen.published),
         look(caches_.services, workload, seen.client),
         look(caches_.services, pgbouncer::peers_name(config), seen.peers),
         look(caches_.workloads, workload, seen.workload),
         look(caches_.disruption_budgets, workload, seen.disruption_budget)}) {
     if (problem) return failure(*problem);
   }
+  claim_retained(seen.published, config);
   seen.pods = pods_of(caches_, config);
   return seen;
 }

@@ -35,6 +35,9 @@ struct Child {
 
 struct SecretChild : Child {
   std::map<std::string, std::string> data;
+  // Ours now, but written by an earlier PoolerConfig of this name with deletionPolicy Retain: what
+  // it holds was never verified by this one.
+  bool inherited = false;
 };
 
 struct ServiceChild : Child {

@@ -13,6 +13,7 @@
 #include "reconcile/conditions.h"
 #include "reconcile/judge.h"
 #include "reconcile/rollout.h"
+#include "urls/parameters.h"
 #include "urls/published.h"
 
 namespace pooler::reconcile {
@@ -24,6 +25,9 @@ using api::ConditionStatus;
 // Of the whole body, keyed: what a newer apply no longer has is seen to be gone, and the hash of a
 // Secret is no oracle for guessing it.
 constexpr const char* kHashAnnotation = "pooler.dev/content-hash";
+// The published Secret's content hash is of its data alone, since only new data has to be verified:
+// this one is of the whole.
+constexpr const char* kObjectHashAnnotation = "pooler.dev/object-hash";
 
 // An object that is on its way out, or somebody else's, tells nobody when it is gone.
 constexpr std::chrono::seconds kLookAgainLeaving{2};
@@ -162,8 +166,12 @@ class Planner {
   // "Service shop/orders-pooler exists and belongs to PoolerConfig billing"
   static std::string whose(const std::string& kind, const kube::Meta& meta) {
     const kube::OwnerReference* owner = meta.controller_owner();
-    return kind + " " + to_string(meta.key()) + " exists and belongs to " +
-           (owner == nullptr ? "others" : owner->kind + " " + owner->name);
+    const auto label = meta.labels.find(std::string(api::kNameLabel));
+    const bool retained = owner == nullptr && label != meta.labels.end() &&
+                          meta.annotations.contains(std::string(api::kOwnerUidAnnotation));
+    std::string others = retained ? "PoolerConfig " + label->second : "others";
+    if (owner != nullptr) others = owner->kind + " " + owner->name;
+    return kind + " " + to_string(meta.key()) + " exists and belongs to " + others;
   }
 
   // ---- budget and revision
@@ -502,10 +510,12 @@ class Planner {
     const api::Condition* before = config_.status.find(api::condition::kPoolerAvailable);
     const bool was_available = before != nullptr && before->status == ConditionStatus::kTrue;
     found_.way_in_proven = true;
-    if (!found_.database || !found_.target || !admin_ || see_.client.cluster_ip.empty()) return;
-    const urls::Connection pooled = pooled_way();
-    data_ = urls::published_keys({pooled, *found_.database}, urls::Preset::kSupabase);
+    if (!found_.database || !admin_) return;
+    const api::ConnectionSecret& wanted = config_.spec.connection_secret;
+    data_ = urls::published_keys({pooled_way(), *found_.database}, wanted);
     hash_ = pgbouncer::content_hash(*admin_, data_);
+    if (immediate() || !found_.target || see_.client.cluster_ip.empty()) return;
+    const auto pooled = urls::with_parameters(pooled_way(), wanted.pooled_parameters);
     const bool to_publish =
         see_.published.ownership != Ownership::kForeign && !published_has(hash_);
     const std::string serving = serving_pods();
@@ -570,28 +580,36 @@ class Planner {
       verdict = unknown(api::reason::kUnverified, "the Secret waits for the pooler");
       return;
     }
-    if (see_.published.ours()) found_.binding = config_.spec.connection_secret_name;
-    if (!found_.database || !found_.target) return keep_published();
-    if (!published_has(hash_) && !verified()) return;
+    if (was_published()) found_.binding = config_.spec.connection_secret.name;
+    // Known at once: no login and no pod is waited for, the first time.
+    const bool known = immediate() && !was_published() && !found_.configuration;
+    if (!found_.database || (!found_.target && !known)) return keep_published();
+    if (!published_has(hash_) && !immediate() && !verified()) return;
     write_published();
   }
 
   void write_published() {
-    const std::string& name = config_.spec.connection_secret_name;
+    const std::string& name = config_.spec.connection_secret.name;
     const std::size_t before = plan_.writes.size();
-    write(kube::Secret::kType, pgbouncer::published_secret(config_, data_, hash_), see_.published);
+    Json body = pgbouncer::published_secret(config_, data_, hash_);
+    body["metadata"]["annotations"][kObjectHashAnnotation] =
+        hex_encode(hmac_sha256(admin_->hash_key, to_bytes(body))).substr(0, 16);
+    write(kube::Secret::kType, std::move(body), see_.published);
     if (plan_.writes.size() != before && !published_has(hash_)) {
       plan_.writes.back().notice =
-          note("SecretPublished", "Publish", "Secret " + name + " holds the verified URLs");
+          note("SecretPublished", "Publish",
+               "Secret " + name +
+                   (immediate() ? " holds the URLs, not verified (publishPolicy Immediate)"
+                                : " holds the verified URLs"));
     }
-    found_.published = yes(api::reason::kPublished, "Secret " + name +
-                                                        " holds DATABASE_URL (direct) and "
-                                                        "DATABASE_POOLED_URL");
+    found_.published =
+        yes(api::reason::kPublished,
+            "Secret " + name + " holds " + urls::describe_keys(config_.spec.connection_secret));
     found_.binding = name;
   }
 
   void keep_published() {
-    if (!see_.published.ours()) {
+    if (!was_published()) {
       found_.published = no(api::reason::kUnverified,
                             "the Secret is written once a query through the pooler works");
     } else if (found_.database) {
@@ -603,8 +621,17 @@ class Planner {
     }
   }
 
+  [[nodiscard]] bool immediate() const {
+    return config_.spec.connection_secret.publish_policy == api::PublishPolicy::kImmediate;
+  }
+
+  // By this very PoolerConfig.
+  [[nodiscard]] bool was_published() const {
+    return see_.published.ours() && !see_.published.inherited;
+  }
+
   [[nodiscard]] bool published_has(const std::string& hash) const {
-    if (!see_.published.ours()) return false;
+    if (!was_published()) return false;
     const auto found = see_.published.meta.annotations.find(kHashAnnotation);
     return found != see_.published.meta.annotations.end() && found->second == hash;
   }
@@ -612,7 +639,7 @@ class Planner {
   // Were these very URLs tried, through these very pods? If not, the verdict says what is missing.
   bool verified() {
     const std::string_view waiting =
-        see_.published.ours() ? api::reason::kCredentialsPending : api::reason::kUnverified;
+        was_published() ? api::reason::kCredentialsPending : api::reason::kUnverified;
     if (desired() == 0) {
       found_.published = no(waiting, "the pooler has no replicas to verify the URLs with");
     } else if (!all_loaded()) {

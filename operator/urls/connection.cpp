@@ -25,40 +25,6 @@ void add_parameter(std::string& query, std::string_view name, std::string_view v
   query += percent_encode(name) + "=" + percent_encode(value);
 }
 
-// libpq's parameters that pgjdbc has under a name of its own (or the same).
-struct JdbcName {
-  std::string_view libpq;
-  std::string_view jdbc;
-};
-constexpr std::array<JdbcName, 7> kJdbcNames = {{
-    {"sslmode", "sslmode"},
-    {"channel_binding", "channelBinding"},
-    {"gssencmode", "gssEncMode"},
-    {"application_name", "ApplicationName"},
-    {"connect_timeout", "connectTimeout"},  // seconds in both
-    {"options", "options"},
-    {"target_session_attrs", "targetServerType"},
-}};
-
-constexpr std::array<JdbcName, 6> kServerTypes = {{
-    {"any", "any"},
-    {"read-write", "primary"},
-    {"primary", "primary"},
-    {"read-only", "secondary"},
-    {"standby", "secondary"},
-    {"prefer-standby", "preferSecondary"},
-}};
-
-// Where pgpass has its separators and its escape.
-std::string pgpass_field(std::string_view text) {
-  std::string escaped;
-  for (const char c : text) {
-    if (c == ':' || c == '\\') escaped += '\\';
-    escaped += c;
-  }
-  return escaped;
-}
-
 }  // namespace
 
 std::string host_ports(const Connection& connection) {
@@ -118,36 +84,6 @@ std::string to_uri(const Connection& connection) {
   std::string query;
   for (const auto& [name, value] : connection.parameters) add_parameter(query, name, value);
   return uri + query;
-}
-
-std::string to_jdbc(const Connection& connection) {
-  // pgjdbc decodes every part as a form does, where + is a blank: percent-encoding leaves no +.
-  std::string query;
-  add_parameter(query, "user", connection.user);
-  add_parameter(query, "password", connection.password);
-  for (const auto& [libpq, jdbc] : kJdbcNames) {
-    std::string value = connection.parameter(libpq);
-    if (libpq == "target_session_attrs") {
-      std::string type;
-      for (const auto& known : kServerTypes) {
-        if (known.libpq == value) type = known.jdbc;
-      }
-      value = type;
-    }
-    if (!value.empty()) add_parameter(query, jdbc, value);
-  }
-  return "jdbc:postgresql://" + host_ports(connection) + "/" + percent_encode(connection.database) +
-         query;
-}
-
-std::string to_pgpass(const Connection& connection) {
-  std::string lines;
-  for (const auto& [host, port] : connection.hosts) {
-    lines += pgpass_field(host) + ":" + std::to_string(port) + ":" +
-             pgpass_field(connection.database) + ":" + pgpass_field(connection.user) + ":" +
-             pgpass_field(connection.password) + "\n";
-  }
-  return lines;
 }
 
 }  // namespace pooler::urls

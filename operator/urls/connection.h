@@ -41,11 +41,12 @@ struct Connection {
 [[nodiscard]] Result<Connection, std::string> parse_uri(std::string_view text);
 
 // The database that a PoolerConfig means: inline values, then the Secret's discrete keys, then its
-// URI. `secret` holds the decoded values. Problem: SecretKeyMissing or SecretInvalid (or
-// InvalidParameter for an inline value), with the field and the remedy, never a value.
-// `ns`: namespace of the PoolerConfig. Operators of databases publish Secrets with the bare name of
-// a Service; where `ns` is given, such a host becomes "<host>.<ns>.svc", which leads there from
-// other namespaces too.
+// URI. `secret` holds the decoded values. Where spec.database.secretRef.keys does not rename a key,
+// the names that other operators and products use are known, too (a table in resolve.cpp). Problem:
+// SecretKeyMissing or SecretInvalid (or InvalidParameter for an inline value), with the field and
+// the remedy, never a value. `ns`: namespace of the PoolerConfig. Operators of databases publish
+// Secrets with the bare name of a Service; where `ns` is given, such a host becomes
+// "<host>.<ns>.svc", which leads there from other namespaces too.
 [[nodiscard]] Result<Connection, api::Problem> resolve(
     const api::Database& database, const std::map<std::string, std::string>& secret,
     std::string_view ns = {});
@@ -60,9 +61,18 @@ struct Connection {
 // RFC 3986: everything outside the unreserved set is encoded.
 [[nodiscard]] std::string percent_encode(std::string_view text);
 
-// Forms of one connection.
+// "a,b" and "5432,6000", or one number where all hosts have the same port: as libpq takes them.
+[[nodiscard]] std::string hosts_of(const Connection& connection);
+[[nodiscard]] std::string ports_of(const Connection& connection);
+
+// Forms of one connection, each with user and password. to_uri() writes every parameter; the others
+// write those that their client knows (urls/parameters.h), in its own words.
 [[nodiscard]] std::string to_uri(const Connection& connection);
-[[nodiscard]] std::string to_jdbc(const Connection& connection);    // with user and password
+[[nodiscard]] std::string to_jdbc(const Connection& connection);
+[[nodiscard]] std::string to_npgsql(const Connection& connection);
+[[nodiscard]] std::string to_libpq(const Connection& connection);   // keyword='value' ...
 [[nodiscard]] std::string to_pgpass(const Connection& connection);  // one line per host, '\n'-ended
+// postgresql+asyncpg:// for SQLAlchemy's create_async_engine().
+[[nodiscard]] std::string to_sqlalchemy_asyncpg(const Connection& connection);
 
 }  // namespace pooler::urls

@@ -2,67 +2,86 @@
 
 #include <array>
 
+#include "urls/parameters.h"
+
 namespace pooler::urls {
 namespace {
 
-using Make = std::string (*)(const Published&);
+using api::Format;
+using api::Preset;
+using api::Way;
 
 // One line per key of the Secret.
 struct Key {
   std::string_view name;
-  Make make;
+  Way url;
+  Format format;
 };
-
-std::string hosts_of(const Connection& connection) {
-  std::string text;
-  for (const auto& host : connection.hosts) text += (text.empty() ? "" : ",") + host.host;
-  return text;
-}
-
-// One number where all hosts have the same port, as libpq takes it.
-std::string ports_of(const Connection& connection) {
-  bool same = true;
-  std::string all;
-  for (const auto& host : connection.hosts) {
-    same = same && host.port == connection.hosts.front().port;
-    all += (all.empty() ? "" : ",") + std::to_string(host.port);
-  }
-  return same && !connection.hosts.empty() ? std::to_string(connection.hosts.front().port) : all;
-}
 
 // https://servicebinding.io/spec/core/1.1.0/#well-known-secret-entries, and `database`, which the
 // libraries that read such Secrets expect. The binding leads through the pooler.
-constexpr std::array<Key, 8> kBindingKeys = {{
-    {"type", [](const Published&) -> std::string { return "postgresql"; }},
-    {"provider", [](const Published&) -> std::string { return "pooler-operator"; }},
-    {"host", [](const Published& p) { return hosts_of(p.pooled); }},
-    {"port", [](const Published& p) { return ports_of(p.pooled); }},
-    {"username", [](const Published& p) { return p.pooled.user; }},
-    {"password", [](const Published& p) { return p.pooled.password; }},
-    {"database", [](const Published& p) { return p.pooled.database; }},
-    {"uri", [](const Published& p) { return to_uri(p.pooled); }},
+constexpr std::array<Key, 6> kBindingKeys = {{
+    {"host", Way::kPooled, Format::kHost},
+    {"port", Way::kPooled, Format::kPort},
+    {"username", Way::kPooled, Format::kUsername},
+    {"password", Way::kPooled, Format::kPassword},
+    {"database", Way::kPooled, Format::kDatabase},
+    {"uri", Way::kPooled, Format::kUri},
 }};
 
-constexpr std::array<Key, 7> kBothWays = {{
-    {"pooled-uri", [](const Published& p) { return to_uri(p.pooled); }},
-    {"direct-uri", [](const Published& p) { return to_uri(p.direct); }},
-    {"direct-host", [](const Published& p) { return hosts_of(p.direct); }},
-    {"direct-port", [](const Published& p) { return ports_of(p.direct); }},
-    {"pooled-jdbc-uri", [](const Published& p) { return to_jdbc(p.pooled); }},
-    {"direct-jdbc-uri", [](const Published& p) { return to_jdbc(p.direct); }},
-    {"pgpass", [](const Published& p) { return to_pgpass(p.pooled) + to_pgpass(p.direct); }},
+constexpr std::array<Key, 6> kBothWays = {{
+    {"pooled-uri", Way::kPooled, Format::kUri},
+    {"direct-uri", Way::kDirect, Format::kUri},
+    {"direct-host", Way::kDirect, Format::kHost},
+    {"direct-port", Way::kDirect, Format::kPort},
+    {"pooled-jdbc-uri", Way::kPooled, Format::kJdbc},
+    {"direct-jdbc-uri", Way::kDirect, Format::kJdbc},
 }};
 
-// Environment variables, for envFrom. In Supabase's convention DATABASE_URL is the direct way.
+// Environment variables, for envFrom, as each product's documentation names them. In the
+// conventions of Supabase and Heroku DATABASE_URL is the direct way.
 struct PresetKey {
   Preset preset;
   Key key;
 };
-constexpr std::array<PresetKey, 2> kEnvironmentKeys = {{
-    {Preset::kSupabase, {"DATABASE_URL", [](const Published& p) { return to_uri(p.direct); }}},
-    {Preset::kSupabase,
-     {"DATABASE_POOLED_URL", [](const Published& p) { return to_uri(p.pooled); }}},
+constexpr std::array<PresetKey, 8> kEnvironmentKeys = {{
+    {Preset::kSupabase, {"DATABASE_URL", Way::kDirect, Format::kUri}},
+    {Preset::kSupabase, {"DATABASE_POOLED_URL", Way::kPooled, Format::kUri}},
+    {Preset::kPrisma, {"DATABASE_URL", Way::kPooled, Format::kUri}},
+    {Preset::kPrisma, {"DIRECT_URL", Way::kDirect, Format::kUri}},
+    {Preset::kNeon, {"DATABASE_URL", Way::kPooled, Format::kUri}},
+    {Preset::kNeon, {"DATABASE_URL_UNPOOLED", Way::kDirect, Format::kUri}},
+    {Preset::kHeroku, {"DATABASE_URL", Way::kDirect, Format::kUri}},
+    {Preset::kHeroku, {"DATABASE_CONNECTION_POOL_URL", Way::kPooled, Format::kUri}},
 }};
+
+std::string written(const Connection& connection, Format format) {
+  switch (format) {
+    case Format::kUri:
+      return to_uri(for_uri(connection));
+    case Format::kJdbc:
+      return to_jdbc(connection);
+    case Format::kNpgsql:
+      return to_npgsql(connection);
+    case Format::kPgpass:
+      return to_pgpass(connection);
+    case Format::kLibpq:
+      return to_libpq(connection);
+    case Format::kSqlAlchemyAsyncpg:
+      return to_sqlalchemy_asyncpg(connection);
+    case Format::kHost:
+      return hosts_of(connection);
+    case Format::kPort:
+      return ports_of(connection);
+    case Format::kUsername:
+      return connection.user;
+    case Format::kPassword:
+      return connection.password;
+    case Format::kDatabase:
+      return connection.database;
+  }
+  return {};
+}
 
 // What a client may also say to a pooler. Everything else in the source's URI is about the server's
 // own hosts and certificates, or is understood by a single driver.
@@ -85,16 +104,41 @@ Connection without_prefer(Connection connection) {
 
 }  // namespace
 
-std::map<std::string, std::string> published_keys(const Published& published, Preset preset) {
-  const Published written{published.pooled, without_prefer(published.direct)};
-  std::map<std::string, std::string> keys;
-  const auto add = [&](const Key& key) { keys[std::string(key.name)] = key.make(written); };
-  for (const auto& key : kBindingKeys) add(key);
-  for (const auto& key : kBothWays) add(key);
+std::map<std::string, std::string> published_keys(const Published& published,
+                                                  const api::ConnectionSecret& wanted) {
+  const Connection pooled = with_parameters(published.pooled, wanted.pooled_parameters);
+  const Connection direct =
+      with_parameters(without_prefer(published.direct), wanted.direct_parameters);
+  const Connection binding = for_libpq(pooled);
+  std::map<std::string, std::string> keys = {{"type", "postgresql"},
+                                             {"provider", "pooler-operator"},
+                                             {"pgpass", to_pgpass(pooled) + to_pgpass(direct)}};
+  const auto add = [&](std::string_view name, Way url, Format format) {
+    keys[std::string(name)] = written(url == Way::kPooled ? pooled : direct, format);
+  };
+  for (const auto& [name, url, format] : kBothWays) add(name, url, format);
   for (const auto& [owner, key] : kEnvironmentKeys) {
-    if (owner == preset) add(key);
+    if (owner == wanted.preset) add(key.name, key.url, key.format);
+  }
+  for (const auto& [name, url, format] : wanted.keys) add(name, url, format);
+  for (const auto& [name, url, format] : kBindingKeys) {
+    keys[std::string(name)] = written(binding, format);
   }
   return keys;
+}
+
+std::string describe_keys(const api::ConnectionSecret& wanted) {
+  std::string text;
+  for (const auto& [owner, key] : kEnvironmentKeys) {
+    if (owner != wanted.preset) continue;
+    Way url = key.url;
+    for (const auto& own : wanted.keys) {
+      if (own.name == key.name) url = own.url;
+    }
+    text += (text.empty() ? "" : " and ") + std::string(key.name) +
+            (url == Way::kPooled ? " (pooled)" : " (direct)");
+  }
+  return text.empty() ? "pooled-uri and direct-uri" : text;
 }
 
 Connection pooled_connection(const Connection& database, const std::string& host, int port) {

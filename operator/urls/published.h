@@ -3,7 +3,9 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
+#include "api/pooler_config.h"
 #include "urls/connection.h"
 
 namespace pooler::urls {
@@ -13,14 +15,17 @@ struct Published {
   Connection direct;
 };
 
-enum class Preset { kSupabase };
-
 // All keys with their values (not base64): binding keys (type provider host port username password
 // database uri), both ways (pooled-uri direct-uri direct-host direct-port pooled-jdbc-uri
-// direct-jdbc-uri pgpass) and the preset's environment keys. In preset Supabase DATABASE_URL is
-// the direct way and DATABASE_POOLED_URL the pooled one.
-[[nodiscard]] std::map<std::string, std::string> published_keys(const Published& published,
-                                                                Preset preset);
+// direct-jdbc-uri pgpass), the preset's environment keys, and spec.connectionSecret.keys, which win
+// over all but the binding. spec.connectionSecret.parameters are added here; in `uri` and in format
+// Libpq only what libpq knows is left.
+[[nodiscard]] std::map<std::string, std::string> published_keys(
+    const Published& published, const api::ConnectionSecret& wanted);
+
+// The preset's environment keys, for people: "DATABASE_URL (direct) and DATABASE_POOLED_URL
+// (pooled)"; without a preset pooled-uri and direct-uri.
+[[nodiscard]] std::string describe_keys(const api::ConnectionSecret& wanted);
 
 // The pooled way in for a database: `host`:`port` instead of its hosts, same user, password and
 // database; parameters that mean something only to the server's own hosts are dropped

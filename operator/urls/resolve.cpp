@@ -1,3 +1,7 @@
+#include <algorithm>
+#include <array>
+#include <initializer_list>
+
 #include "base/strings.h"
 #include "urls/connection.h"
 #include "urls/uri_parts.h"
@@ -9,6 +13,61 @@ using Values = std::map<std::string, std::string>;
 
 constexpr std::string_view kSecretField = "spec.database.secretRef";
 
+using Names = std::array<std::string_view, 6>;  // the rest empty
+
+// How the parts of a login are called in Secrets that nobody made for this operator. A Secret is
+// read by the first family that has a password or a URI in it, and by no other: a user of one
+// and a password of another don't belong together. Within a list the first name that is there
+// counts. Keys of a pooler (pgbouncer-uri, pgbouncer-host, ...) are in no list on purpose.
+struct Family {
+  Names uri, host, port, dbname, user, password;
+};
+
+constexpr std::array kFamilies = std::to_array<Family>({
+    // CloudNativePG (-app), Crunchy and Percona (-pguser-), Zalando, https://servicebinding.io, AWS
+    // Secrets Manager, External Secrets.
+    {.uri = {"uri", "url", "connectionString", "connection-string", "connection_string"},
+     .host = {"host", "hostname", "endpoint"},
+     .port = {"port"},
+     .dbname = {"dbname", "database"},
+     .user = {"username", "user"},
+     .password = {"password"}},
+    // Environments of applications. Where one has two URLs, the database is the one past a pooler.
+    {.uri = {"DATABASE_URL_UNPOOLED", "POSTGRES_URL_NON_POOLING", "DIRECT_URL", "DATABASE_URL",
+             "DATABASE_URI", "POSTGRES_URL"},
+     .host = {},
+     .port = {},
+     .dbname = {},
+     .user = {},
+     .password = {}},
+    // libpq's own environment.
+    {.uri = {},
+     .host = {"PGHOST"},
+     .port = {"PGPORT"},
+     .dbname = {"PGDATABASE"},
+     .user = {"PGUSER"},
+     .password = {"PGPASSWORD"}},
+    // Of the postgres image, and of many applications.
+    {.uri = {},
+     .host = {"POSTGRES_HOST"},
+     .port = {"POSTGRES_PORT"},
+     .dbname = {"POSTGRES_DB"},
+     .user = {"POSTGRES_USER"},
+     .password = {"POSTGRES_PASSWORD"}},
+    {.uri = {},
+     .host = {"DB_HOST"},
+     .port = {"DB_PORT"},
+     .dbname = {"DB_NAME"},
+     .user = {"DB_USER"},
+     .password = {"DB_PASSWORD"}},
+});
+
+// A value of the Secret and the key that it stands under.
+struct Found {
+  std::string key;
+  std::string value;
+};
+
 // The parts of one login, each from the strongest source that has it.
 class Resolver {
  public:
@@ -16,12 +75,13 @@ class Resolver {
       : database_(database), secret_(secret), ns_(ns) {}
 
   Result<Connection, api::Problem> resolve() {
+    choose_family();
     read_uri();
     Connection connection;
     connection.hosts = hosts();
-    connection.user = first_of(database_.user, value(database_.keys.user), uri_.user);
-    connection.password = first_of("", value(database_.keys.password), uri_.password);
-    connection.database = first_of(database_.name, value(database_.keys.dbname), uri_.database);
+    connection.user = first_of(database_.user, user(), uri_.user);
+    connection.password = first_of("", password(), uri_.password);
+    connection.database = first_of(database_.name, dbname(), uri_.database);
     if (connection.database.empty()) connection.database = connection.user;
     connection.parameters = uri_.parameters;
     require(connection.user, database_.keys.user, "user", "spec.database.user");
@@ -32,45 +92,91 @@ class Resolver {
 
  private:
   // nullopt where the Secret lacks the key, or has it empty.
-  std::optional<std::string> value(const std::string& key) const {
-    const auto found = secret_.find(key);
+  std::optional<Found> value(std::string_view key) const {
+    const auto found = secret_.find(std::string(key));
     if (found == secret_.end() || found->second.empty()) return std::nullopt;
-    return found->second;
+    return Found{found->first, found->second};
   }
 
-  // A line break at the end is what `echo` leaves, and can't be meant here.
-  std::optional<std::string> trimmed(const std::string& key) const {
-    auto text = value(key);
-    if (text) text = std::string(trim(*text));
-    if (text && text->empty()) return std::nullopt;
-    return text;
+  // Under the key that the spec names; under one of `others` only where that one is the default.
+  std::optional<Found> value(const std::string& key, const std::string& standard,
+                             const Names& others) const {
+    auto named = value(key);
+    if (named || key != standard) return named;
+    for (const std::string_view other : others) {
+      if (auto found = value(other)) return found;
+    }
+    return std::nullopt;
   }
 
-  static std::string first_of(const std::string& inline_value,
-                              const std::optional<std::string>& discrete,
+  // A line break at the end is what `echo` leaves, and can't be meant in a host, port or URI.
+  static std::optional<Found> trimmed(std::optional<Found> found) {
+    if (found) found->value = std::string(trim(found->value));
+    if (found && found->value.empty()) return std::nullopt;
+    return found;
+  }
+
+  std::optional<Found> uri(const Family& family) const {
+    const std::string& key = database_.keys.uri;
+    auto named = trimmed(value(key));
+    if (named || key != standard_.uri) return named;
+    for (const std::string_view other : family.uri) {
+      auto found = trimmed(value(other));
+      // What was not named may be anything: an address of a web page, a JDBC URL.
+      if (found && is_postgres_uri(found->value)) return found;
+    }
+    return std::nullopt;
+  }
+  std::optional<Found> host() const {
+    return trimmed(value(database_.keys.host, standard_.host, family_->host));
+  }
+  std::optional<Found> port_text() const {
+    return trimmed(value(database_.keys.port, standard_.port, family_->port));
+  }
+  std::optional<Found> dbname() const {
+    return value(database_.keys.dbname, standard_.dbname, family_->dbname);
+  }
+  std::optional<Found> user() const {
+    return value(database_.keys.user, standard_.user, family_->user);
+  }
+  std::optional<Found> password() const { return password(*family_); }
+  std::optional<Found> password(const Family& family) const {
+    return value(database_.keys.password, standard_.password, family.password);
+  }
+
+  void choose_family() {
+    const auto* const chosen =
+        std::find_if(kFamilies.begin(), kFamilies.end(), [this](const Family& family) {
+          return uri(family).has_value() || password(family).has_value();
+        });
+    if (chosen != kFamilies.end()) family_ = chosen;
+  }
+
+  static std::string first_of(const std::string& inline_value, const std::optional<Found>& discrete,
                               const std::optional<std::string>& from_uri) {
     if (!inline_value.empty()) return inline_value;
-    return discrete ? *discrete : from_uri.value_or("");
+    return discrete ? discrete->value : from_uri.value_or("");
   }
 
   void read_uri() {
-    const auto text = trimmed(database_.keys.uri);
+    const auto text = uri(*family_);
     if (!text) return;
-    auto parts = parse_parts(*text);
-    if (!parts) return invalid("uri", database_.keys.uri, "is no connection URI: " + parts.error());
+    uri_key_ = text->key;
+    auto parts = parse_parts(text->value);
+    if (!parts) return invalid("uri", uri_key_, "is no connection URI: " + parts.error());
     uri_ = std::move(*parts);
   }
 
   std::vector<HostPort> hosts() {
-    const auto discrete = trimmed(database_.keys.host);
+    const auto discrete = host();
     if (database_.host.empty() && !discrete) return hosts_of_uri();
     const std::string host =
-        qualified(unbracketed(database_.host.empty() ? *discrete : database_.host));
+        qualified(unbracketed(database_.host.empty() ? discrete->value : database_.host));
     if (!is_host(host)) {
       const std::string wrong =
           "is neither a host name nor an address; the port has a key of its own";
       if (database_.host.empty()) {
-        invalid("host", database_.keys.host, wrong);
+        invalid("host", discrete->key, wrong);
       } else {
         fail({std::string(api::reason::kInvalidParameter), "spec.database.host", wrong});
       }
@@ -86,7 +192,7 @@ class Resolver {
     }
     auto pairs = pair_hosts(*uri_.hosts, uri_.ports.value_or(""));
     if (!pairs) {
-      invalid("uri", database_.keys.uri, "can't be used: " + pairs.error());
+      invalid("uri", uri_key_, "can't be used: " + pairs.error());
       return {};
     }
     const auto given = port();
@@ -100,10 +206,10 @@ class Resolver {
   // Inline or discrete.
   std::optional<int> port() {
     if (database_.port) return database_.port;
-    const auto text = trimmed(database_.keys.port);
+    const auto text = port_text();
     if (!text) return std::nullopt;
-    const auto number = parse_port(*text);
-    if (!number) invalid("port", database_.keys.port, "is no number from 1 to 65535");
+    const auto number = parse_port(text->value);
+    if (!number) invalid("port", text->key, "is no number from 1 to 65535");
     return number;
   }
 
@@ -150,7 +256,10 @@ class Resolver {
   const api::Database& database_;
   const Values& secret_;
   std::string_view ns_;
+  const api::SecretKeys standard_;
+  const Family* family_ = kFamilies.data();
   UriParts uri_;
+  std::string uri_key_;
   std::optional<api::Problem> problem_;  // the first one
 };
 

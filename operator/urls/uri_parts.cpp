@@ -9,6 +9,7 @@
 namespace pooler::urls {
 namespace {
 
+constexpr std::array<std::string_view, 2> kSchemes = {"postgresql://", "postgres://"};
 constexpr std::string_view kZeroByte = "a zero byte can't be part of it";
 
 int hex_digit(char c) {
@@ -71,7 +72,7 @@ class Parser {
 
  private:
   bool take_scheme() {
-    for (const std::string_view scheme : {"postgresql://", "postgres://"}) {
+    for (const std::string_view scheme : kSchemes) {
       if (rest_.substr(0, scheme.size()) != scheme) continue;
       rest_.remove_prefix(scheme.size());
       return true;
@@ -215,6 +216,13 @@ Result<std::vector<HostPort>, std::string> pair_hosts(std::string_view hosts,
     pairs.push_back(std::move(*pair));
   }
   return pairs;
+}
+
+bool is_postgres_uri(std::string_view text) {
+  for (const std::string_view scheme : kSchemes) {
+    if (text.starts_with(scheme)) return true;
+  }
+  return false;
 }
 
 Result<UriParts, std::string> parse_parts(std::string_view text) { return Parser(text).parse(); }

@@ -23,6 +23,7 @@ struct UriParts {
 };
 
 [[nodiscard]] Result<UriParts, std::string> parse_parts(std::string_view text);
+[[nodiscard]] bool is_postgres_uri(std::string_view text);  // by its scheme
 
 // As many ports as hosts, or one for all, or none: then 5432.
 [[nodiscard]] Result<std::vector<HostPort>, std::string> pair_hosts(std::string_view hosts,

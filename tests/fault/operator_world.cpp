@@ -244,6 +244,19 @@ void OperatorWorld::user_edits(const std::function<void(Object& spec)>& change) 
                [&change](Object& object) { change(object["spec"]); });
 }
 
+void OperatorWorld::user_deletes() {
+  server_.erase(PoolerConfigObject::kType, kOrders);
+  server_.erase(kube::Secret::kType, {kOrders.ns, "orders-db"});
+  for (const auto& type : {kube::StatefulSet::kType, kube::Service::kType, kube::Secret::kType,
+                           kube::PodDisruptionBudget::kType, kube::Pod::kType}) {
+    for (const Object& object : server_.all(type)) {
+      const Object& metadata = object.at("metadata");
+      if (!metadata.contains("ownerReferences")) continue;
+      server_.erase(type, {kOrders.ns, metadata.at("name").get<std::string>()});
+    }
+  }
+}
+
 void OperatorWorld::fill_caches() {
   fill(caches_->configs, server_, PoolerConfigObject::kType, false);
   fill(caches_->secrets, server_, kube::Secret::kType, true);

@@ -213,6 +213,40 @@ TEST(Neighbour, ThatWasReadBeforeHoldsWhatItHeld) {
   EXPECT_EQ((*orders)["status"]["effective"]["budget"], 20);
 }
 
+TEST(Retained, SurvivesItsPoolerConfigAndGoesToItsNamesake) {
+  const kube::ObjectKey key{"shop", "orders-pooler"};
+  OperatorWorld world;
+  create(world);
+  const auto uid = world.server().find(kube::Secret::kType, key)->at("metadata").at("uid");
+  const auto flip = [&](const char* policy) {
+    world.user_edits([&](Object& spec) { spec["connectionSecret"]["deletionPolicy"] = policy; });
+    ASSERT_TRUE(world.settle());
+    EXPECT_EQ(world.resync(), 0);
+  };
+  const auto metadata = [&] {
+    return world.server().find(kube::Secret::kType, key)->at("metadata");
+  };
+  const auto mark = [&] { return metadata().at("annotations").value("pooler.dev/owner-uid", ""); };
+  flip("Retain");
+  EXPECT_FALSE(metadata().contains("ownerReferences")) << "the garbage collector would take it";
+  const std::string writer = mark();
+  flip("Delete");
+  EXPECT_TRUE(metadata().contains("ownerReferences"));
+  EXPECT_EQ(mark(), "");
+  flip("Retain");
+
+  const Object retained = *world.server().find(kube::Secret::kType, key);
+  world.user_deletes();
+  ASSERT_TRUE(world.settle());
+  EXPECT_EQ(world.server().all(kube::Secret::kType), std::vector{retained});
+  create(world);
+  EXPECT_NE(world.end_state().find("Ready True"), std::string::npos) << world.end_state();
+  EXPECT_EQ(metadata().at("uid"), uid) << "applications that mount it notice nothing";
+  EXPECT_TRUE(metadata().contains("ownerReferences")) << "the new one says Delete, by default";
+  EXPECT_NE(writer, "");
+  EXPECT_EQ(world.resync(), 0);
+}
+
 TEST(Children, DeletedByHandReturn) {
   OperatorWorld world;
   create(world);

@@ -17,7 +17,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;
   }
   must(!config->name.empty(), "an object has a name");
-  must(!config->spec.connection_secret_name.empty(), "the Secret has a name");
+  must(!config->spec.connection_secret.name.empty(), "the Secret has a name");
   const auto problems = pooler::api::validate(*config);
   must(problems.size() >= config->unreadable.size(), "what can't be read is reported");
   for (const auto& problem : problems) {

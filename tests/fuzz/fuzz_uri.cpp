@@ -48,7 +48,7 @@ void check_understood(const urls::Connection& connection) {
   const auto pooled_again = urls::parse_uri(urls::to_uri(pooled));
   must(pooled_again.ok() && *pooled_again == pooled, "the pooled URL reads the same");
   for (const auto& [key, value] :
-       urls::published_keys({pooled, connection}, urls::Preset::kSupabase)) {
+       urls::published_keys({pooled, connection}, api::ConnectionSecret())) {
     must(!key.empty(), "keys have names");
     if (key != "pgpass" && key != "password" && key != "username" && key != "database") {
       must(value.find_first_of("\n '\"") == std::string::npos, "URLs hold no raw bytes");

@@ -71,7 +71,7 @@ TEST_P(Passwords, LogIn) {
   PgBouncer pgbouncer(version, direct);
   pgbouncer.start();
 
-  const auto keys = urls::published_keys({pgbouncer.pooled(), direct}, urls::Preset::kSupabase);
+  const auto keys = urls::published_keys({pgbouncer.pooled(), direct}, api::ConnectionSecret());
   EXPECT_EQ(trouble_with(keys.at("DATABASE_URL")), "");
   EXPECT_EQ(trouble_with(keys.at("DATABASE_POOLED_URL")), "");
   EXPECT_EQ(trouble_with(keys.at("uri")), "");

@@ -239,9 +239,18 @@ Json pod_disruption_budget(const api::PoolerConfig& config) {
 Json published_secret(const api::PoolerConfig& config,
                       const std::map<std::string, std::string>& data,
                       const std::string& content_hash) {
-  Json body =
-      secret(config, config.spec.connection_secret_name, "servicebinding.io/postgresql", data);
-  body["metadata"]["annotations"] = {{std::string(kContentHashAnnotation), content_hash}};
+  const api::ConnectionSecret& wanted = config.spec.connection_secret;
+  Json body = secret(config, wanted.name, "servicebinding.io/postgresql", data);
+  Json& metadata = body["metadata"];
+  // What is ours is there already, and stays.
+  for (const auto& [key, value] : wanted.labels) metadata["labels"].emplace(key, value);
+  metadata["annotations"] = {{std::string(kContentHashAnnotation), content_hash}};
+  for (const auto& [key, value] : wanted.annotations) metadata["annotations"].emplace(key, value);
+  if (wanted.deletion_policy == api::DeletionPolicy::kRetain) {
+    // The garbage collector deletes what has an owner: this one has a mark instead.
+    metadata.erase("ownerReferences");
+    metadata["annotations"][std::string(api::kOwnerUidAnnotation)] = config.uid;
+  }
   return body;
 }
 

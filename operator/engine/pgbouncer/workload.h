@@ -37,6 +37,7 @@ inline constexpr std::size_t kAdminRandomBytes = 80;
 // Made only while replicas > 1.
 [[nodiscard]] Json pod_disruption_budget(const api::PoolerConfig& config);
 // `data`: urls::published_keys. `content_hash`: keyed, because a plain hash would be an oracle.
+// With deletionPolicy Retain it has no owner but kOwnerUidAnnotation.
 [[nodiscard]] Json published_secret(const api::PoolerConfig& config,
                                     const std::map<std::string, std::string>& data,
                                     const std::string& content_hash);

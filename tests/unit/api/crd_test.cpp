@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <functional>
 
 #include "api/pooler_config.h"
@@ -39,7 +40,12 @@ PoolerConfig with(const std::string& path, const Json& value) {
                    {"scaling", {{"maxReplicas", kMaxReplicas}}},
                    {"replicas", 1}}}};
   Json* at = &object;
-  for (const auto& part : split(path, '.')) at = &(*at)[part];
+  for (auto part : split(path, '.')) {
+    const bool list = part.ends_with("[]");  // its one item
+    if (list) part.resize(part.size() - 2);
+    at = &(*at)[part];
+    if (list) at = &(*at)[0];
+  }
   *at = value;
   auto config = decode(to_bytes(object));
   EXPECT_TRUE(config.ok());
@@ -59,7 +65,11 @@ TEST(Crd, EveryFieldOfSpecIsDecoded) {
     const bool text = node["type"].as<std::string>() == "string";
     const PoolerConfig config = with(path, text ? Json(7) : Json("seven"));
     ASSERT_EQ(config.unreadable.size(), 1U) << path << " is in the CRD and not decoded";
-    EXPECT_EQ(config.unreadable.front().field, path);
+    std::string field = config.unreadable.front().field;
+    for (auto item = field.find("[0]"); item != std::string::npos; item = field.find("[0]")) {
+      field.replace(item, 3, "[]");
+    }
+    EXPECT_EQ(field, path);
     ++fields;
   });
   EXPECT_GE(fields, 25);
@@ -83,12 +93,18 @@ TEST(Crd, DefaultsAreThoseOfTheOperator) {
     EXPECT_EQ(given.spec.drain.endpoint_propagation_seconds,
               bare.spec.drain.endpoint_propagation_seconds);
     EXPECT_EQ(given.spec.drain.max_transaction_seconds, bare.spec.drain.max_transaction_seconds);
+    EXPECT_EQ(given.spec.connection_secret.preset, bare.spec.connection_secret.preset);
+    EXPECT_EQ(given.spec.connection_secret.deletion_policy,
+              bare.spec.connection_secret.deletion_policy);
+    if (!given.spec.connection_secret.keys.empty()) {
+      EXPECT_EQ(given.spec.connection_secret.keys.front(), PublishedKey()) << path;
+    }
     if (path == "spec.scaling.maxReplicas") {
       EXPECT_EQ(value, Scaling().max_replicas);
     }
     ++defaults;
   });
-  EXPECT_EQ(defaults, 14);
+  EXPECT_EQ(defaults, 18);
 }
 
 TEST(Crd, RangesAreThoseOfValidate) {
@@ -117,8 +133,26 @@ TEST(Crd, EveryFieldIsBoundedAndDescribed) {
     if (type == "array") {
       EXPECT_TRUE(node["maxItems"] && node["x-kubernetes-list-type"]) << path;
     }
+    if (const auto values = node["additionalProperties"]) {
+      EXPECT_TRUE(node["maxProperties"] && values["maxLength"]) << path;
+    }
     EXPECT_FALSE(node["x-kubernetes-preserve-unknown-fields"]) << path;
   });
+}
+
+TEST(Crd, BindingKeysAreThoseOfTheOperator) {
+  const YAML::Node rules =
+      schema()["properties"]["spec"]["properties"]["connectionSecret"]["properties"]["keys"]
+              ["items"]["properties"]["name"]["x-kubernetes-validations"];
+  const auto rule = rules[1]["rule"].as<std::string>();
+  std::size_t names = 0;
+  for (const char* name :
+       {"type", "provider", "host", "port", "username", "password", "database", "uri", "ca.crt"}) {
+    EXPECT_TRUE(is_binding_key(name)) << name;
+    EXPECT_NE(rule.find("'" + std::string(name) + "'"), std::string::npos) << name;
+    names += 2;
+  }
+  EXPECT_EQ(static_cast<std::size_t>(std::count(rule.begin(), rule.end(), '\'')), names);
 }
 
 // Writes every value of a status and finds each in the schema.

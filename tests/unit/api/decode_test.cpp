@@ -32,7 +32,13 @@ TEST(Decode, ReadsEveryField) {
       "scaling": {"mode": "Manual", "maxReplicas": 20, "clientsPerReplica": 500},
       "replicas": 3,
       "budget": {"serverConnections": 80, "directReservePercent": 30},
-      "connectionSecret": {"name": "shared"},
+      "connectionSecret": {"name": "shared", "publishPolicy": "Immediate",
+                           "deletionPolicy": "Retain", "preset": "Neon",
+                           "keys": [{"name": "JDBC_URL", "url": "Direct", "format": "JDBC"},
+                                    {"name": "POOLED"}],
+                           "parameters": {"pooled": {"application_name": "shop"},
+                                          "direct": {"sslmode": ""}},
+                           "labels": {"team": "shop"}, "annotations": {"a.b/c": "d e"}},
       "pgbouncer": {"image": "pgbouncer:test"},
       "drain": {"endpointPropagationSeconds": 7, "maxTransactionSeconds": 90}}})");
   EXPECT_EQ(config.name, "orders");
@@ -55,7 +61,17 @@ TEST(Decode, ReadsEveryField) {
   EXPECT_EQ(spec.replicas, 3);
   EXPECT_EQ(spec.budget.server_connections, 80);
   EXPECT_EQ(spec.budget.direct_reserve_percent, 30);
-  EXPECT_EQ(spec.connection_secret_name, "shared");
+  const ConnectionSecret& secret = spec.connection_secret;
+  EXPECT_EQ(secret.name, "shared");
+  EXPECT_EQ(secret.publish_policy, PublishPolicy::kImmediate);
+  EXPECT_EQ(secret.deletion_policy, DeletionPolicy::kRetain);
+  EXPECT_EQ(secret.preset, Preset::kNeon);
+  EXPECT_EQ(secret.keys,
+            (std::vector<PublishedKey>{{"JDBC_URL", Way::kDirect, Format::kJdbc}, {"POOLED"}}));
+  EXPECT_EQ(secret.pooled_parameters, (Texts{{"application_name", "shop"}}));
+  EXPECT_EQ(secret.direct_parameters, (Texts{{"sslmode", ""}}));
+  EXPECT_EQ(secret.labels, (Texts{{"team", "shop"}}));
+  EXPECT_EQ(secret.annotations, (Texts{{"a.b/c", "d e"}}));
   EXPECT_EQ(spec.pgbouncer.image, "pgbouncer:test");
   EXPECT_EQ(spec.drain.endpoint_propagation_seconds, 7);
   EXPECT_EQ(spec.drain.max_transaction_seconds, 90);
@@ -66,7 +82,7 @@ TEST(Decode, ReadsEveryField) {
 TEST(Decode, FillsInDefaults) {
   const PoolerConfig config = decoded(
       R"({"metadata": {"name": "orders"}, "spec": {"database": {"secretRef": {"name": "db"}}}})");
-  EXPECT_EQ(config.spec.connection_secret_name, "orders-pooler");
+  EXPECT_EQ(config.spec.connection_secret.name, "orders-pooler");
   EXPECT_EQ(config.spec.database.keys.user, "username");
   EXPECT_EQ(config.spec.pool_mode, PoolMode::kTransaction);
   EXPECT_EQ(config.spec.replicas, std::nullopt);

@@ -14,7 +14,7 @@ PoolerConfig valid() {
   config.ns = "shop";
   config.spec.database.secret_name = "orders-db";
   config.spec.replicas = 3;
-  config.spec.connection_secret_name = "orders-pooler";
+  config.spec.connection_secret.name = "orders-pooler";
   return config;
 }
 
@@ -68,13 +68,100 @@ const Case kCases[] = {
     {"negative_replicas", [](auto& c) { c.spec.replicas = -1; }, "spec.replicas"},
     {"replicas_at_the_limit", [](auto& c) { c.spec.replicas = 10; }, ""},
     {"replicas_above_the_limit", [](auto& c) { c.spec.replicas = 11; }, "spec.replicas"},
-    {"secret_of_the_database", [](auto& c) { c.spec.connection_secret_name = "orders-db"; },
+    {"secret_of_the_database", [](auto& c) { c.spec.connection_secret.name = "orders-db"; },
      "spec.connectionSecret.name"},
     {"secret_of_the_operator",
-     [](auto& c) { c.spec.connection_secret_name = "orders-pooler-admin"; },
+     [](auto& c) { c.spec.connection_secret.name = "orders-pooler-admin"; },
      "spec.connectionSecret.name"},
-    {"odd_published_name", [](auto& c) { c.spec.connection_secret_name = "-x"; },
+    {"odd_published_name", [](auto& c) { c.spec.connection_secret.name = "-x"; },
      "spec.connectionSecret.name"},
+    {"own_keys",
+     [](auto& c) {
+       c.spec.connection_secret.keys = {{"JDBC_URL"}, {"jdbc.url"}, {std::string(253, 'k')}};
+     },
+     ""},
+    {"key_of_the_binding",
+     [](auto& c) {
+       c.spec.connection_secret.keys = {{"A"}, {"uri"}};
+     },
+     "spec.connectionSecret.keys[1].name"},
+    {"key_twice",
+     [](auto& c) {
+       c.spec.connection_secret.keys = {{"A"}, {"B"}, {"A"}};
+     },
+     "spec.connectionSecret.keys[2].name"},
+    {"key_with_blank", [](auto& c) { c.spec.connection_secret.keys = {{"A B"}}; },
+     "spec.connectionSecret.keys[0].name"},
+    {"key_without_name", [](auto& c) { c.spec.connection_secret.keys = {{""}}; },
+     "spec.connectionSecret.keys[0].name"},
+    {"key_that_is_a_folder", [](auto& c) { c.spec.connection_secret.keys = {{"..data"}}; },
+     "spec.connectionSecret.keys[0].name"},
+    {"key_of_254", [](auto& c) { c.spec.connection_secret.keys = {{std::string(254, 'k')}}; },
+     "spec.connectionSecret.keys[0].name"},
+    {"too_many_keys",
+     [](auto& c) {
+       for (int i = 0; i < 33; ++i)
+         c.spec.connection_secret.keys.push_back({"K" + std::to_string(i)});
+     },
+     "spec.connectionSecret.keys"},
+    {"parameters",
+     [](auto& c) {
+       c.spec.connection_secret.pooled_parameters = {{"pgbouncer", "true"},
+                                                     {"options", "-c a='b'"}};
+       c.spec.connection_secret.direct_parameters = {{"sslmode", ""}};
+     },
+     ""},
+    {"parameter_that_leads_elsewhere",
+     [](auto& c) {
+       c.spec.connection_secret.pooled_parameters = {{"host", "evil"}};
+     },
+     "spec.connectionSecret.parameters.pooled.host"},
+    {"parameter_with_line_break",
+     [](auto& c) {
+       c.spec.connection_secret.direct_parameters = {{"application_name", "a\nb"}};
+     },
+     "spec.connectionSecret.parameters.direct.application_name"},
+    {"parameter_of_odd_name",
+     [](auto& c) {
+       c.spec.connection_secret.direct_parameters = {{"a&b", "c"}};
+     },
+     "spec.connectionSecret.parameters.direct"},
+    {"parameter_too_long",
+     [](auto& c) {
+       c.spec.connection_secret.pooled_parameters = {{"options", std::string(1025, 'o')}};
+     },
+     "spec.connectionSecret.parameters.pooled.options"},
+    {"labels_and_annotations",
+     [](auto& c) {
+       c.spec.connection_secret.labels = {{"team", ""}, {"example.com/a_b", "C.d"}};
+       c.spec.connection_secret.annotations = {{"example.com/note", "any: \"text\""}};
+     },
+     ""},
+    {"label_of_ours",
+     [](auto& c) {
+       c.spec.connection_secret.labels = {{"app.kubernetes.io/managed-by", "Helm"}};
+     },
+     "spec.connectionSecret.labels.app.kubernetes.io/managed-by"},
+    {"annotation_of_ours",
+     [](auto& c) {
+       c.spec.connection_secret.annotations = {{"pooler.dev/owner-uid", "x"}};
+     },
+     "spec.connectionSecret.annotations.pooler.dev/owner-uid"},
+    {"label_value",
+     [](auto& c) {
+       c.spec.connection_secret.labels = {{"team", "a b"}};
+     },
+     "spec.connectionSecret.labels.team"},
+    {"annotation_key",
+     [](auto& c) {
+       c.spec.connection_secret.annotations = {{"-x", ""}};
+     },
+     "spec.connectionSecret.annotations"},
+    {"annotation_too_long",
+     [](auto& c) {
+       c.spec.connection_secret.annotations = {{"a", std::string(2049, 'x')}};
+     },
+     "spec.connectionSecret.annotations.a"},
     {"image_by_digest", [](auto& c) { c.spec.pgbouncer.image = "r.io:5000/a/b@sha256:0f"; }, ""},
     {"image_with_blank", [](auto& c) { c.spec.pgbouncer.image = "a b"; }, "spec.pgbouncer.image"},
 };

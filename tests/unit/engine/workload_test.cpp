@@ -21,7 +21,7 @@ api::PoolerConfig orders_config() {
   config.name = "orders";
   config.ns = "shop";
   config.uid = "uid-1";
-  config.spec.connection_secret_name = "orders-pooler";
+  config.spec.connection_secret.name = "orders-pooler";
   return config;
 }
 
@@ -162,6 +162,30 @@ TEST(Secrets, HoldTheirValuesAsBase64) {
   EXPECT_EQ(secret["data"]["empty"], "");
   EXPECT_EQ(secret["metadata"]["annotations"]["pooler.dev/content-hash"], "0f");
   EXPECT_EQ(config_secret(orders_config(), {{"a", "b"}})["type"], "Opaque");
+}
+
+TEST(Secrets, CarryTheLabelsAndAnnotationsThatAreAskedFor) {
+  api::PoolerConfig config = orders();
+  config.spec.connection_secret.labels = {{"team", "shop"},
+                                          {"app.kubernetes.io/managed-by", "somebody"}};
+  config.spec.connection_secret.annotations = {{"example.com/note", "x"},
+                                               {"pooler.dev/content-hash", "forged"}};
+  const Json metadata = published_secret(config, {}, "0f")["metadata"];
+  EXPECT_EQ(metadata["labels"]["team"], "shop");
+  EXPECT_EQ(metadata["labels"]["app.kubernetes.io/managed-by"], "pooler-operator");
+  EXPECT_EQ(metadata["annotations"]["example.com/note"], "x");
+  EXPECT_EQ(metadata["annotations"]["pooler.dev/content-hash"], "0f");
+}
+
+TEST(Secrets, RetainedOneHasAMarkInsteadOfAnOwner) {
+  api::PoolerConfig config = orders();
+  const std::string mark(api::kOwnerUidAnnotation);
+  EXPECT_FALSE(published_secret(config, {}, "0f")["metadata"]["annotations"].contains(mark));
+  config.spec.connection_secret.deletion_policy = api::DeletionPolicy::kRetain;
+  const Json metadata = published_secret(config, {}, "0f")["metadata"];
+  EXPECT_FALSE(metadata.contains("ownerReferences"));
+  EXPECT_EQ(metadata["annotations"][mark], "uid-1");
+  EXPECT_TRUE(config_secret(config, {})["metadata"].contains("ownerReferences"));
 }
 
 std::map<std::string, std::string> stored(const Json& secret) {

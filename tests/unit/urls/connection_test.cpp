@@ -251,7 +251,43 @@ TEST(Jdbc, TranslatesParametersAndDropsWhatPgjdbcDoesNotKnow) {
       "target_session_attrs=read-write&pgbouncer=true&keepalives=1");
   EXPECT_EQ(to_jdbc(connection),
             "jdbc:postgresql://[::1]:1,h:2/d?user=u&password=p&sslmode=verify-full&"
-            "ApplicationName=shop&connectTimeout=5&targetServerType=primary");
+            "connectTimeout=5&ApplicationName=shop&targetServerType=primary");
+}
+
+TEST(Libpq, ReadsTheKeywordForm) {
+  for (const auto& text : hostile_texts()) {
+    const auto seen = libpq_reads(to_libpq(hostile(text)));
+    ASSERT_TRUE(seen) << text;
+    for (const char* keyword : {"user", "password", "dbname", "application_name"}) {
+      EXPECT_EQ(seen->at(keyword), text) << keyword;
+    }
+    EXPECT_EQ(seen->at("host"), "db.example.com");
+    EXPECT_EQ(seen->at("port"), "5433");
+    EXPECT_EQ(seen->at("sslmode"), "require");
+  }
+  const Connection several =
+      parsed("postgres://u:p@[::1]:1,h:2/d?pgbouncer=true&prepareThreshold=0");
+  EXPECT_EQ(to_libpq(several), "host='::1,h' port='1,2' dbname='d' user='u' password='p'");
+}
+
+TEST(Npgsql, QuotesWhatIsNotPlain) {
+  EXPECT_EQ(to_npgsql(parsed("postgres://u:p@h/d?sslmode=verify-full&application_name=a%22b%3Bc&"
+                             "connect_timeout=5&pgbouncer=true&keepalives=1")),
+            "Host=h;Port=5432;Database=d;Username=u;Password=p;SSL Mode=VerifyFull;"
+            "Application Name=\"a\"\"b;c\";Timeout=5");
+  EXPECT_EQ(to_npgsql(parsed("postgres://u:%20p'%22@[::1]:1,h:2/d?target_session_attrs=read-write&"
+                             "NoResetOnClose=true")),
+            "Host=[::1]:1,h:2;Database=d;Username=u;Password=\" p'\"\"\";"
+            "Target Session Attributes=read-write;No Reset On Close=true");
+  EXPECT_EQ(to_npgsql(parsed("postgres://u:p@[fd00::1]/d")),
+            "Host=fd00::1;Port=5432;Database=d;Username=u;Password=p");
+}
+
+TEST(SqlAlchemy, PutsIntoThePathOnlyWhatNeedsNoDecoding) {
+  EXPECT_EQ(to_sqlalchemy_asyncpg(parsed("postgres://u%40:p%2F@[::1]:1/d?sslmode=require&x=y")),
+            "postgresql+asyncpg://u%40:p%2F@[::1]:1/d?ssl=require");
+  EXPECT_EQ(to_sqlalchemy_asyncpg(parsed("postgres://u:p@a:1,[::1]:1/d%3Fe")),
+            "postgresql+asyncpg://u:p@/?host=a%2C%3A%3A1&port=1%2C1&database=d%3Fe");
 }
 
 TEST(Pgpass, EscapesItsSeparators) {

@@ -19,7 +19,12 @@ Published published(const std::string& uri) {
 }
 
 std::map<std::string, std::string> keys_for(const std::string& uri) {
-  return published_keys(published(uri), Preset::kSupabase);
+  return published_keys(published(uri), api::ConnectionSecret());
+}
+
+std::map<std::string, std::string> keys_for(const std::string& uri,
+                                            const api::ConnectionSecret& wanted) {
+  return published_keys(published(uri), wanted);
 }
 
 TEST(Published, HasTheseKeysAndNoOthers) {
@@ -75,6 +80,112 @@ TEST(Published, SeveralHostsAsLibpqTakesThem) {
   EXPECT_EQ(same.at("direct-host"), "a,::1");
   EXPECT_EQ(same.at("direct-port"), "5432");
   EXPECT_EQ(keys_for("postgres://u:p@a:1,b:2/d").at("direct-port"), "1,2");
+}
+
+TEST(Published, PresetsNameTheEnvironment) {
+  struct Case {
+    api::Preset preset;
+    const char* pooled;
+    const char* direct;
+    const char* description;
+  };
+  const Case cases[] = {
+      {api::Preset::kSupabase, "DATABASE_POOLED_URL", "DATABASE_URL",
+       "DATABASE_URL (direct) and DATABASE_POOLED_URL (pooled)"},
+      {api::Preset::kPrisma, "DATABASE_URL", "DIRECT_URL",
+       "DATABASE_URL (pooled) and DIRECT_URL (direct)"},
+      {api::Preset::kNeon, "DATABASE_URL", "DATABASE_URL_UNPOOLED",
+       "DATABASE_URL (pooled) and DATABASE_URL_UNPOOLED (direct)"},
+      {api::Preset::kHeroku, "DATABASE_CONNECTION_POOL_URL", "DATABASE_URL",
+       "DATABASE_URL (direct) and DATABASE_CONNECTION_POOL_URL (pooled)"},
+  };
+  api::ConnectionSecret none;
+  none.preset = api::Preset::kNone;
+  const auto bare = keys_for("postgres://u:p@h/d", none);
+  EXPECT_EQ(bare.size(), 15U);
+  EXPECT_EQ(describe_keys(none), "pooled-uri and direct-uri");
+  for (const auto& [preset, pooled, direct, description] : cases) {
+    api::ConnectionSecret wanted;
+    wanted.preset = preset;
+    const auto keys = keys_for("postgres://u:p@h/d", wanted);
+    EXPECT_EQ(keys.size(), bare.size() + 2);
+    EXPECT_EQ(keys.at(pooled), bare.at("pooled-uri"));
+    EXPECT_EQ(keys.at(direct), bare.at("direct-uri"));
+    EXPECT_EQ(describe_keys(wanted), description);
+  }
+}
+
+TEST(Published, BindingKeysAreTheOnesThatNobodyMayChange) {
+  api::ConnectionSecret wanted;
+  wanted.preset = api::Preset::kNone;
+  int binding = 0;
+  for (const auto& [name, value] : keys_for("postgres://u:p@h/d", wanted)) {
+    binding += api::is_binding_key(name) ? 1 : 0;
+  }
+  EXPECT_EQ(binding, 8);
+  wanted.keys = {{"uri", api::Way::kDirect, api::Format::kHost}};  // as if nobody had refused it
+  EXPECT_EQ(keys_for("postgres://u:p@h/d", wanted).at("uri"),
+            "postgresql://u:p@orders-pooler.shop.svc:6432/d?sslmode=disable");
+}
+
+TEST(Published, OwnKeysAreAddedOrWin) {
+  api::ConnectionSecret wanted;
+  wanted.keys = {{"DATABASE_URL", api::Way::kPooled, api::Format::kUri},
+                 {"PGHOST", api::Way::kPooled, api::Format::kHost},
+                 {"PGPORT", api::Way::kDirect, api::Format::kPort},
+                 {"PGUSER", api::Way::kDirect, api::Format::kUsername},
+                 {"PGPASSWORD", api::Way::kDirect, api::Format::kPassword},
+                 {"PGDATABASE", api::Way::kDirect, api::Format::kDatabase},
+                 {"ConnectionStrings__Orders", api::Way::kPooled, api::Format::kNpgsql},
+                 {"dsn", api::Way::kDirect, api::Format::kLibpq},
+                 {"line", api::Way::kDirect, api::Format::kPgpass},
+                 {"jdbc", api::Way::kDirect, api::Format::kJdbc},
+                 {"async", api::Way::kDirect, api::Format::kSqlAlchemyAsyncpg}};
+  const auto keys = keys_for("postgres://u:p%3Aw@h:5433/d", wanted);
+  EXPECT_EQ(keys.at("DATABASE_URL"), keys.at("pooled-uri"));
+  EXPECT_EQ(keys.at("PGHOST"), "orders-pooler.shop.svc");
+  EXPECT_EQ(keys.at("PGPORT"), "5433");
+  EXPECT_EQ(keys.at("PGUSER"), "u");
+  EXPECT_EQ(keys.at("PGPASSWORD"), "p:w");
+  EXPECT_EQ(keys.at("PGDATABASE"), "d");
+  EXPECT_EQ(keys.at("ConnectionStrings__Orders"),
+            "Host=orders-pooler.shop.svc;Port=6432;Database=d;Username=u;Password=p:w;"
+            "SSL Mode=Disable");
+  EXPECT_EQ(keys.at("dsn"), "host='h' port='5433' dbname='d' user='u' password='p:w'");
+  EXPECT_EQ(keys.at("line"), "h:5433:d:u:p\\:w\n");
+  EXPECT_EQ(keys.at("jdbc"), keys.at("direct-jdbc-uri"));
+  EXPECT_EQ(keys.at("async"), "postgresql+asyncpg://u:p%3Aw@h:5433/d");
+  EXPECT_EQ(describe_keys(wanted), "DATABASE_URL (pooled) and DATABASE_POOLED_URL (pooled)");
+}
+
+TEST(Published, ParametersAreAddedReplacedAndTakenOut) {
+  api::ConnectionSecret wanted;
+  wanted.pooled_parameters = {{"application_name", "shop & co"},
+                              {"pgbouncer", "true"},
+                              {"prepareThreshold", "0"},
+                              {"sslmode", ""}};
+  wanted.direct_parameters = {{"sslmode", "verify-full"}, {"connect_timeout", ""}, {"absent", ""}};
+  const auto keys = keys_for("postgres://u:p@h/d?sslmode=require&connect_timeout=3", wanted);
+  EXPECT_EQ(keys.at("DATABASE_POOLED_URL"),
+            "postgresql://u:p@orders-pooler.shop.svc:6432/d?connect_timeout=3&"
+            "application_name=shop%20%26%20co&pgbouncer=true");
+  EXPECT_EQ(keys.at("pooled-uri"), keys.at("DATABASE_POOLED_URL"));
+  EXPECT_EQ(keys.at("pooled-jdbc-uri"),
+            "jdbc:postgresql://orders-pooler.shop.svc:6432/d?user=u&password=p&connectTimeout=3&"
+            "ApplicationName=shop%20%26%20co&prepareThreshold=0");
+  EXPECT_EQ(keys.at("DATABASE_URL"), "postgresql://u:p@h:5432/d?sslmode=verify-full");
+  // Whatever was asked for, every libpq takes the binding's URI.
+  EXPECT_EQ(keys.at("uri"),
+            "postgresql://u:p@orders-pooler.shop.svc:6432/d?connect_timeout=3&"
+            "application_name=shop%20%26%20co");
+  EXPECT_TRUE(libpq_reads(keys.at("uri")).has_value());
+}
+
+TEST(Published, PreferIsWrittenWhereItIsAskedFor) {
+  api::ConnectionSecret wanted;
+  wanted.direct_parameters = {{"sslmode", "prefer"}};
+  EXPECT_EQ(keys_for("postgres://u:p@h/d", wanted).at("direct-uri"),
+            "postgresql://u:p@h:5432/d?sslmode=prefer");
 }
 
 TEST(Published, HostilePasswordsReachLibpq) {

@@ -124,6 +124,155 @@ TEST(Resolve, QualifiesBareServiceNames) {
             "a.shop.svc:5432,b.c:2");
 }
 
+// Secrets as the products that make them write them; only the values are made up.
+struct Wild {
+  const char* maker;
+  Secret secret;
+  const char* means;
+};
+
+const Wild kWild[] = {
+    {"CloudNativePG, -app",
+     {{"username", "app"},
+      {"user", "app"},
+      {"password", "p@ss"},
+      {"dbname", "orders"},
+      {"host", "cluster-rw"},
+      {"port", "5432"},
+      {"pgpass", "cluster-rw:5432:orders:app:p@ss\n"},
+      {"uri", "postgresql://app:p%40ss@cluster-rw.shop:5432/orders"},
+      {"jdbc-uri", "jdbc:postgresql://cluster-rw.shop:5432/orders?password=p%40ss&user=app"},
+      {"fqdn-uri", "postgresql://app:p%40ss@cluster-rw.shop.svc.cluster.local:5432/orders"},
+      {"fqdn-jdbc-uri", "jdbc:postgresql://cluster-rw.shop.svc.cluster.local:5432/orders"}},
+     "postgresql://app:p%40ss@cluster-rw.shop.svc:5432/orders"},
+    {"Crunchy, -pguser-, with a PgBouncer of its own",
+     {{"user", "app"},
+      {"password", "p"},
+      {"verifier", "SCRAM-SHA-256$4096:..."},
+      {"dbname", "orders"},
+      {"host", "hippo-primary.shop.svc"},
+      {"port", "5432"},
+      {"uri", "postgresql://app:p@hippo-primary.shop.svc:5432/orders"},
+      {"jdbc-uri", "jdbc:postgresql://hippo-primary.shop.svc:5432/orders?password=p&user=app"},
+      {"pgbouncer-host", "hippo-pgbouncer.shop.svc"},
+      {"pgbouncer-port", "6432"},
+      {"pgbouncer-uri", "postgresql://app:p@hippo-pgbouncer.shop.svc:6432/orders"},
+      {"pgbouncer-jdbc-uri", "jdbc:postgresql://hippo-pgbouncer.shop.svc:6432/orders"}},
+     "postgresql://app:p@hippo-primary.shop.svc:5432/orders"},
+    {"a service binding",
+     {{"type", "postgresql"},
+      {"provider", "stackgres"},
+      {"host", "db.example.com"},
+      {"port", "6000"},
+      {"username", "app"},
+      {"password", "p"},
+      {"database", "orders"}},
+     "postgresql://app:p@db.example.com:6000/orders"},
+    {"AWS Secrets Manager",
+     {{"username", "app"},
+      {"password", "p"},
+      {"engine", "postgres"},
+      {"host", "orders.abc.eu-central-1.rds.amazonaws.com"},
+      {"port", "5432"},
+      {"dbname", "shop"},
+      {"dbInstanceIdentifier", "orders"}},
+     "postgresql://app:p@orders.abc.eu-central-1.rds.amazonaws.com:5432/shop"},
+    {"AWS Secrets Manager, an instance that is no database's name",
+     {{"username", "app"},
+      {"password", "p"},
+      {"host", "h"},
+      {"port", "5432"},
+      {"dbInstanceIdentifier", "orders"}},
+     "postgresql://app:p@h:5432/app"},
+    {"an application's environment",
+     {{"DATABASE_URL", "postgres://app:p@a,b:6000/orders?sslmode=require"}},
+     "postgresql://app:p@a:5432,b:6000/orders?sslmode=require"},
+    {"Neon's environment: the pooled URL is not the database",
+     {{"DATABASE_URL", "postgres://app:p@h-pooler/orders"},
+      {"DATABASE_URL_UNPOOLED", "postgres://app:p@h/orders"}},
+     "postgresql://app:p@h:5432/orders"},
+    {"Prisma's environment",
+     {{"DATABASE_URL", "postgres://app:p@pooler:6543/orders?pgbouncer=true"},
+      {"DIRECT_URL", "postgres://app:p@h/orders"}},
+     "postgresql://app:p@h:5432/orders"},
+    {"url", {{"url", "postgres://app:p@h/orders\n"}}, "postgresql://app:p@h:5432/orders"},
+    {"connectionString",
+     {{"connectionString", "postgres://app:p@h/orders"}},
+     "postgresql://app:p@h:5432/orders"},
+    {"libpq's environment",
+     {{"PGHOST", "h"},
+      {"PGPORT", "6000"},
+      {"PGDATABASE", "orders"},
+      {"PGUSER", "app"},
+      {"PGPASSWORD", "p"}},
+     "postgresql://app:p@h:6000/orders"},
+    {"the postgres image's environment",
+     {{"POSTGRES_HOST", "h"},
+      {"POSTGRES_DB", "orders"},
+      {"POSTGRES_USER", "app"},
+      {"POSTGRES_PASSWORD", "p"}},
+     "postgresql://app:p@h:5432/orders"},
+    {"DB_*",
+     {{"DB_HOST", "h"}, {"DB_NAME", "orders"}, {"DB_USER", "app"}, {"DB_PASSWORD", "p"}},
+     "postgresql://app:p@h:5432/orders"},
+};
+
+TEST(Resolve, KnowsTheSecretsOfOthers) {
+  for (const auto& [maker, secret, means] : kWild) {
+    // Only CloudNativePG writes the bare name of a Service.
+    const std::string_view ns = secret.contains("fqdn-uri") ? "shop" : "";
+    EXPECT_EQ(to_uri(resolved(database(), secret, ns)), means) << maker;
+  }
+}
+
+TEST(Resolve, TakesTheHostOfASecretWithALoginOnlyFromTheSpec) {
+  api::Database zalando = database();
+  zalando.host = "acid-orders.shop.svc";
+  zalando.name = "orders";
+  EXPECT_EQ(to_uri(resolved(zalando, {{"username", "app"}, {"password", "p"}})),
+            "postgresql://app:p@acid-orders.shop.svc:5432/orders");
+}
+
+TEST(Resolve, NeverMixesTwoLogins) {
+  // The superuser's password of an image beside the application's own URL.
+  EXPECT_EQ(to_uri(resolved(database(), {{"DATABASE_URL", "postgres://app:p@h/d"},
+                                         {"POSTGRES_USER", "postgres"},
+                                         {"POSTGRES_PASSWORD", "root"}})),
+            "postgresql://app:p@h:5432/d");
+  EXPECT_EQ(to_uri(resolved(database(), {{"host", "h"},
+                                         {"username", "u"},
+                                         {"password", "p"},
+                                         {"PGUSER", "other"},
+                                         {"DATABASE_URL", "postgres://x:y@z/w"}})),
+            "postgresql://u:p@h:5432/u");
+}
+
+TEST(Resolve, ARenamedKeyIsTheOnlyOne) {
+  api::Database renamed = database();
+  renamed.keys.user = "login";
+  const Secret secret = {{"host", "h"}, {"user", "no"}, {"password", "p"}};
+  EXPECT_EQ(problem(renamed, secret).reason, api::reason::kSecretKeyMissing);
+  Secret with_login = secret;
+  with_login["login"] = "yes";
+  EXPECT_EQ(resolved(renamed, with_login).user, "yes");
+  renamed.keys.uri = "other";
+  EXPECT_FALSE(resolve(renamed, {{"DATABASE_URL", "postgres://u:p@h/d"}}).ok());
+}
+
+TEST(Resolve, WhatIsNotNamedMayBeAnythingElse) {
+  EXPECT_EQ(to_uri(resolved(database(), {{"url", "https://example.com"},
+                                         {"connectionString", "Host=h;Password=p"},
+                                         {"host", "h"},
+                                         {"username", "u"},
+                                         {"password", "p"}})),
+            "postgresql://u:p@h:5432/u");
+  // But one that claims to be for Postgres must be right; the error names its key.
+  const api::Problem found = problem(database(), {{"DATABASE_URL", "postgres://u:s3cret@h:x/d"}});
+  EXPECT_EQ(found.reason, api::reason::kSecretInvalid);
+  EXPECT_THAT(found.message, HasSubstr("key DATABASE_URL "));
+  EXPECT_THAT(found.message, Not(HasSubstr("s3cret")));
+}
+
 TEST(Resolve, SaysWhatIsMissingAndWhere) {
   struct Case {
     Secret secret;

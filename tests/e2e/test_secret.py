@@ -1,0 +1,87 @@
+"""Database Secrets as others write them, and the published one as applications want it."""
+
+import pytest
+
+from harness.pooler import Pooler
+from harness.wait import wait_for
+
+SHAPES = {
+    "CloudNativePG": lambda d, s: {
+        "username": d.user, "user": d.user, "password": d.password, "dbname": d.name, "host": s.host,
+        "port": "5432", "pgpass": "x", "uri": d.url(), "jdbc-uri": "jdbc:postgresql://no", "fqdn-uri": "no"},
+    "Crunchy": lambda d, s: {
+        "user": d.user, "password": d.password, "verifier": "SCRAM-SHA-256$no", "dbname": d.name,
+        "host": s.host, "port": "5432", "uri": d.url(), "pgbouncer-host": "nowhere", "pgbouncer-port": "1",
+        "pgbouncer-uri": "postgresql://no:no@nowhere:1/no"},
+    "service binding": lambda d, s: {
+        "type": "postgresql", "provider": "somebody", "host": s.host, "port": "5432",
+        "username": d.user, "password": d.password, "database": d.name},
+    "RDS": lambda d, s: {
+        "engine": "postgres", "host": s.host, "port": "5432", "username": d.user, "password": d.password,
+        "dbname": d.name, "dbInstanceIdentifier": "no"},
+    "DATABASE_URL": lambda d, s: {"DATABASE_URL": d.url()},
+    "libpq": lambda d, s: {"PGHOST": s.host, "PGUSER": d.user, "PGPASSWORD": d.password,
+                           "PGDATABASE": d.name},
+}
+
+PRESETS = {"Supabase": ("DATABASE_POOLED_URL", "DATABASE_URL"), "Prisma": ("DATABASE_URL", "DIRECT_URL"),
+           "Neon": ("DATABASE_URL", "DATABASE_URL_UNPOOLED"),
+           "Heroku": ("DATABASE_CONNECTION_POOL_URL", "DATABASE_URL")}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_secret_of_somebody_else(make_pooler, runner, postgres, shape):
+    database = postgres.database(password="p@:/?#%& \"'\\")
+    pooler = make_pooler(db=database, secret=SHAPES[shape](database, postgres)).wait_ready()
+    data = pooler.secret()
+    for key in ("DATABASE_POOLED_URL", "DATABASE_URL"):
+        assert runner.sql(data[key], "select current_user, current_database()") == [
+            [database.user, database.name]]
+
+
+def test_zalando(make_pooler, runner, postgres):
+    """A login only: host and name are in the spec."""
+    database = postgres.database()
+    pooler = make_pooler(db=database, secret={"username": database.user, "password": database.password},
+                         database={"host": postgres.host, "name": database.name}).wait_ready()
+    assert runner.sql(pooler.secret()["DATABASE_POOLED_URL"], "select 1") == [[1]]
+
+
+def test_presets_and_keys(cluster, make_pooler, runner, postgres):
+    """Each preset in turn on one PoolerConfig: its variables lead where they should, and those of the
+    last one are gone."""
+    pooler = make_pooler().wait_ready()
+    pooled_port = "6432"
+    for preset, (pooled, direct) in PRESETS.items():
+        pooler.patch(connectionSecret={"preset": preset, "keys": [
+            {"name": "OWN", "url": "Pooled", "format": "Libpq"},
+            {"name": "PGHOST", "url": "Direct", "format": "Host"}]})
+        data = wait_for(f"the variables of {preset}", lambda: (
+            (found := pooler.secret()) and pooled in found and direct in found and "OWN" in found and found))
+        others = {name for pair in PRESETS.values() for name in pair} - {pooled, direct}
+        assert not others & set(data)
+        assert f":{pooled_port}/" in data[pooled] and f":{pooled_port}/" not in data[direct]
+        for key in (pooled, direct, "OWN"):
+            assert runner.sql(data[key], "select 1") == [[1]]
+        assert data["PGHOST"] == postgres.host
+    pooler.patch(connectionSecret={"preset": "None", "keys": None})
+    wait_for("no variables", lambda: not any(key.isupper() for key in pooler.secret()))
+    assert runner.sql(pooler.secret()["uri"], "select 1") == [[1]]
+
+
+def test_retained(cluster, namespace, make_pooler, runner):
+    """The Secret outlives its PoolerConfig, and a new one of that name takes it over."""
+    pooler = make_pooler(connectionSecret={"deletionPolicy": "Retain", "labels": {"team": "shop"}})
+    pooler.wait_ready()
+    before = pooler.object("Secret")
+    assert before["metadata"]["labels"]["team"] == "shop"
+    pooler.delete()
+    pooler.wait_deleted()
+    left = pooler.object("Secret")
+    assert left and left["data"] == before["data"]
+    again = Pooler(cluster, namespace, "orders").create("orders-db")
+    again.wait_ready()
+    taken = again.object("Secret")
+    assert taken["metadata"]["uid"] == before["metadata"]["uid"]
+    assert taken["metadata"]["ownerReferences"], "the new one says Delete, by default"
+    assert runner.sql(again.secret()["DATABASE_POOLED_URL"], "select 1") == [[1]]
