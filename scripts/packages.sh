@@ -22,8 +22,9 @@ clang_packages=("clang-$clang" "libclang-rt-$clang-dev")
 # For black-box tests; the Python is Debian's own, /usr/bin/python3.
 test_packages=(python3 python3-pytest python3-pytest-xdist python3-yaml python3-psycopg openssl)
 
-# For what drivers read from the published URLs.
-driver_packages=(python3-psycopg python3-asyncpg python3-sqlalchemy libpostgresql-jdbc-java)
+# For tests/drivers. Java's driver is Debian's; the others have lockfiles beside the tests.
+driver_packages=(python3 python3-venv libpostgresql-jdbc-java)
+driver_commands=(node=nodejs npm=npm javac=default-jdk-headless)
 
 # For the test cluster: command=package, since people get these tools from elsewhere too.
 cluster_commands=(

@@ -1,8 +1,8 @@
 // Prints hostile connections in every form that is published, and what is meant by each, for the
 // programs of this folder: lines of fields with tabs between, values in base64.
 //
-//   url   CASE FORM VALUE
 //   want  CASE FORM PART VALUE     PART: host port user password database sslmode application_name
+//   url   CASE FORM VALUE
 #include <array>
 #include <cstdio>
 #include <string>
@@ -60,13 +60,14 @@ std::vector<Case> cases() {
 struct Form {
   const char* name;
   std::string (*make)(const Connection&);
-  bool parameters;  // has application_name; sslmode all of them have but pgpass
+  bool parameters;  // has application_name
 };
 constexpr std::array kForms = std::to_array<Form>({{"uri", to_uri, true},
                                                    {"jdbc", to_jdbc, true},
                                                    {"npgsql", to_npgsql, true},
                                                    {"libpq", to_libpq, true},
-                                                   {"sqlalchemy", to_sqlalchemy_asyncpg, false}});
+                                                   {"sqlalchemy", to_sqlalchemy_asyncpg, false},
+                                                   {"pgpass", to_pgpass, false}});
 
 void print(const std::string& head, const std::string& value) {
   std::printf("%s\t%s\n", head.c_str(), base64_encode(value).c_str());
@@ -79,15 +80,16 @@ void print(const Case& each, const Form& form) {
   for (const auto& host : connection.hosts) {
     ports += (ports.empty() ? "" : ",") + std::to_string(host.port);
   }
-  print("url\t" + where, form.make(connection));
   print("want\t" + where + "\thost", hosts_of(connection));
   print("want\t" + where + "\tport", ports);
   print("want\t" + where + "\tuser", connection.user);
   print("want\t" + where + "\tpassword", connection.password);
   print("want\t" + where + "\tdatabase", connection.database);
   print("want\t" + where + "\tsslmode", connection.parameter("sslmode"));
-  if (!form.parameters) return;
-  print("want\t" + where + "\tapplication_name", connection.parameter("application_name"));
+  if (form.parameters) {
+    print("want\t" + where + "\tapplication_name", connection.parameter("application_name"));
+  }
+  print("url\t" + where, form.make(connection));
 }
 
 }  // namespace

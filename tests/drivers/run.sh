@@ -1,35 +1,58 @@
 #!/usr/bin/env bash
-# What real drivers read from every form of connection that is published: hostile names, passwords
-# and hosts, written by the operator's own code (driver_cases), taken apart by theirs.
-#
-#   tests/drivers/run.sh [PROGRAM]     driver_cases; by default the one of build/dev
+# What real drivers make of every connection string that is published: the programs of this folder
+# read the same hostile ones, and judge.py compares. Part of ./x test unit.
 set -euo pipefail
 source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../../scripts/lib.sh"
 source "$root_dir/scripts/packages.sh"
+source "$root_dir/scripts/build.sh"
+cd "$root_dir"
 
 here=$root_dir/tests/drivers
-program=${1:-$root_dir/build/dev/bin/driver_cases}
 work=$root_dir/build/drivers
-need_apt "${driver_packages[@]}"
-need_commands node=nodejs npm=npm javac=default-jdk-headless
-need_go
-mkdir -p "$work/node" "$work/java"
+cases=$work/cases
 
-in_node() { # its packages, by the lockfile
-  cp "$here"/node/{package.json,package-lock.json,.npmrc,read.js} "$work/node/"
-  cmp -s "$here/node/package-lock.json" "$work/node/installed" && return
-  (cd "$work/node" && npm ci) && cp "$here/node/package-lock.json" "$work/node/installed"
+# outdated LOCKFILE: whether what is installed was made from another one.
+outdated() { ! cmp -s "$1" "$work/$(basename "$1")"; }
+installed() { cp "$1" "$work/"; }
+
+install_python() {
+  /usr/bin/python3 -m venv --clear "$work/python"
+  "$work/python/bin/pip" install --quiet --disable-pip-version-check --no-deps \
+    -r "$here/python/requirements.txt"
 }
-in_go() { (cd "$here/go" && go build -o "$work/read-go" .); }
-in_java() { javac -cp "$jdbc" -d "$work/java" "$here/java/Read.java"; }
-jdbc=/usr/share/java/postgresql.jar
 
-step "Fetching node-postgres and postgres.js" in_node
-step "Building with pgx and lib/pq" in_go
-step "Building with pgjdbc" in_java
-"$program" >"$work/cases"
-/usr/bin/python3 -B "$here/python/read.py" <"$work/cases" >"$work/python.got"
-(cd "$work/node" && node read.js) <"$work/cases" >"$work/node.got"
-"$work/read-go" <"$work/cases" >"$work/go.got"
-java -cp "$jdbc:$work/java" Read <"$work/cases" >"$work/java.got"
-/usr/bin/python3 -B "$here/check.py" "$work/cases" "$work"/{python,node,go,java}.got
+install_node() {
+  mkdir -p "$work/node"
+  cp "$here"/node/package*.json "$here/node/.npmrc" "$work/node/"
+  (cd "$work/node" && npm ci)
+}
+
+build_go() { (cd "$here/go" && go build -buildvcs=false -o "$work/go" .); }
+
+install_drivers() {
+  need_apt "${driver_packages[@]}"
+  need_commands "${driver_commands[@]}"
+  need_go
+  mkdir -p "$work"
+  if outdated "$here/python/requirements.txt"; then
+    step "Installing Python's drivers" install_python
+    installed "$here/python/requirements.txt"
+  fi
+  if outdated "$here/node/package-lock.json"; then
+    step "Installing Node.js's drivers" install_node
+    installed "$here/node/package-lock.json"
+  fi
+  step "Building Go's drivers" build_go
+}
+
+configure dev
+step "Building the cases" cmake --build --preset dev --target driver_cases
+install_drivers
+# A person's own defaults would be read, too.
+unset "${!PG@}"
+build/dev/bin/driver_cases >"$cases"
+"$work/python/bin/python" -B "$here/python/read.py" <"$cases" >"$cases.python"
+NODE_PATH=$work/node/node_modules node "$here/node/read.js" <"$cases" >"$cases.node"
+"$work/go" <"$cases" >"$cases.go"
+java -cp /usr/share/java/postgresql.jar "$here/java/Read.java" <"$cases" >"$cases.java"
+cat "$cases" "$cases".* | /usr/bin/python3 -B "$here/judge.py"

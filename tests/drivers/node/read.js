@@ -25,13 +25,6 @@ const parsers = {
   },
 };
 
-const skipped = {
-  several: { 'node-postgres': 'knows one host only', whatwg: 'knows one host only' },
-  'several-ipv6': { 'node-postgres': 'knows one host only', whatwg: 'knows one host only',
-    'postgres.js': 'splits IPv6 addresses at their colons' },
-  ipv6: { 'postgres.js': 'splits IPv6 addresses at their colons' },
-};
-
 const base64 = (text) => Buffer.from(String(text), 'utf8').toString('base64');
 const say = (...fields) => console.log(fields.join('\t'));
 
@@ -39,11 +32,6 @@ readline.createInterface({ input: process.stdin }).on('line', (line) => {
   const [word, name, form, value] = line.split('\t');
   if (word !== 'url' || form !== 'uri') return;
   for (const [parser, read] of Object.entries(parsers)) {
-    const reason = (skipped[name] || {})[parser];
-    if (reason) {
-      say('skip', parser, name, form, base64(reason));
-      continue;
-    }
     try {
       const seen = read(Buffer.from(value, 'base64').toString('utf8'));
       for (const part of ['host', 'port', 'user', 'password', 'database', 'application_name']) {

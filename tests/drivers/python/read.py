@@ -1,15 +1,19 @@
 """What libpq (by psycopg), asyncpg, SQLAlchemy and urllib make of their forms; and the grammar of
 .NET's connection strings, which Npgsql reads by."""
 
+import asyncio
 import base64
-import inspect
+import collections
+import contextlib
 import re
 import sys
+import tempfile
+import unittest.mock
 from urllib.parse import parse_qs, unquote, urlsplit
 
-import asyncpg.connect_utils
+import asyncpg
 import psycopg.conninfo
-import sqlalchemy.engine
+import sqlalchemy
 
 
 def libpq(text):
@@ -18,25 +22,29 @@ def libpq(text):
 
 
 def by_asyncpg(dsn=None, **arguments):
-    """asyncpg's own reading, without a connection: it fails at the first address."""
-    read = asyncpg.connect_utils._parse_connect_arguments
-    asked = {name: None for name in inspect.signature(read).parameters}
-    asked.update(dsn=dsn, timeout=1, statement_cache_size=0, max_cached_statement_lifetime=0,
-                 max_cacheable_statement_size=0, **arguments)
-    addresses, parameters, _ = read(**asked)
-    taken = {}
-    taken["host"] = ",".join(host for host, _ in addresses)
-    taken["port"] = ",".join(str(port) for _, port in addresses)
-    taken["sslmode"] = parameters.sslmode.name.replace("_", "-")
-    settings = parameters.server_settings or {}
-    if "application_name" in settings:
-        taken["application_name"] = settings["application_name"]
-    return {**taken, "user": parameters.user, "password": parameters.password,
-            "database": parameters.database}
+    """What asyncpg.connect() would connect to: each address fails, so it tries them all."""
+    tried = []
+
+    async def refuse(*, addr, params, **_):
+        tried.append((addr, params))
+        raise OSError
+
+    with unittest.mock.patch("asyncpg.connect_utils._connect_addr", refuse):
+        with contextlib.suppress(OSError):
+            asyncio.run(asyncpg.connect(dsn, **arguments))
+    parameters = tried[0][1]
+    seen = {"host": ",".join(host for (host, _), _ in tried),
+            "port": ",".join(str(port) for (_, port), _ in tried),
+            "user": parameters.user, "password": parameters.password,
+            "database": parameters.database,
+            "sslmode": parameters.sslmode.name.replace("_", "-")}
+    if dsn:
+        seen["application_name"] = parameters.server_settings["application_name"]
+    return seen
 
 
 def by_sqlalchemy(text):
-    url = sqlalchemy.engine.make_url(text)
+    url = sqlalchemy.make_url(text)
     _, arguments = url.get_dialect()().create_connect_args(url)
     return by_asyncpg(**arguments)
 
@@ -81,17 +89,36 @@ def dotnet(text):
             "sslmode": seen["SSL Mode"].lower(), "application_name": seen["Application Name"]}
 
 
+PARTS = ("host", "port", "user", "password", "database", "sslmode", "application_name")
 PARSERS = {
     "uri": {"libpq": libpq, "asyncpg": by_asyncpg, "urllib": by_urllib},
     "libpq": {"libpq": libpq},
     "sqlalchemy": {"SQLAlchemy": by_sqlalchemy},
     "npgsql": {".NET's grammar": dotnet},
 }
-SKIPPED = {("urllib", "several"): "knows one host only",
-           ("urllib", "several-ipv6"): "knows one host only",
-           ("SQLAlchemy", "several"): "knows several hosts since 2.0.18",
-           ("SQLAlchemy", "several-ipv6"): "knows several hosts since 2.0.18",
-           ("asyncpg", "several-ipv6"): "knows no IPv6 address among several hosts"}
+
+
+def by_passfile(lines, meant):
+    """The password that libpq takes from a password file, for the first host."""
+    host, port = meant["host"].split(",")[0], meant["port"].split(",")[0]
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", newline="") as file:
+        file.write(lines)
+        file.flush()
+        # It reads the file before it connects, which it is not waited for.
+        connection = psycopg.pq.PGconn.connect_start(psycopg.conninfo.make_conninfo(
+            host=host, hostaddr="127.0.0.1", port=port, user=meant["user"],
+            dbname=meant["database"], passfile=file.name).encode())
+        seen = {"password": connection.password.decode()}
+        connection.finish()
+    return seen
+
+
+def readings(form, text, meant):
+    """Pairs of a driver's name and a function that reads."""
+    if form == "pgpass":
+        yield "libpq", lambda: by_passfile(text, meant)
+    for name, parse in PARSERS.get(form, {}).items():
+        yield name, lambda parse=parse: parse(text)
 
 
 def encode(value):
@@ -99,22 +126,20 @@ def encode(value):
 
 
 def main():
+    meant = collections.defaultdict(dict)
     for line in sys.stdin:
-        word, case, form, *value = line.rstrip("\n").split("\t")
-        if word != "url":
+        word, case, form, *rest = line.rstrip("\n").split("\t")
+        value = base64.b64decode(rest[-1]).decode()
+        if word == "want":
+            meant[case, form][rest[0]] = value
             continue
-        text = base64.b64decode(value[0]).decode()
-        for name, parse in PARSERS.get(form, {}).items():
-            if (name, case) in SKIPPED:
-                print("skip", name, case, form, encode(SKIPPED[name, case]), sep="\t")
-                continue
+        for name, read in readings(form, value, meant[case, form]):
             try:
-                seen = parse(text)
+                seen = read()
             except Exception as error:  # whatever a parser throws is what we want to know
                 print("fail", name, case, form, encode(f"{type(error).__name__}: {error}"), sep="\t")
                 continue
-            for part in ("host", "port", "user", "password", "database", "sslmode",
-                         "application_name"):
+            for part in PARTS:
                 if part in seen:
                     print("got", name, case, form, part, encode(seen[part]), sep="\t")
 
