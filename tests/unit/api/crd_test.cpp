@@ -155,6 +155,21 @@ TEST(Crd, BindingKeysAreThoseOfTheOperator) {
   EXPECT_EQ(static_cast<std::size_t>(std::count(rule.begin(), rule.end(), '\'')), names);
 }
 
+TEST(Crd, PartsOfTheUrlThatAreNoParametersAreThoseOfValidate) {
+  const YAML::Node ways =
+      schema()["properties"]["spec"]["properties"]["connectionSecret"]["properties"]["parameters"]
+              ["properties"];
+  const auto rule = ways["pooled"]["x-kubernetes-validations"][0]["rule"].as<std::string>();
+  EXPECT_EQ(ways["direct"]["x-kubernetes-validations"][0]["rule"].as<std::string>(), rule);
+  const auto words = split(rule, '\'');  // every second one stands in quotes
+  EXPECT_EQ(words.size(), 2 * 11 + 1U);
+  for (std::size_t i = 1; i < words.size(); i += 2) {
+    const auto problems =
+        validate(with("spec.connectionSecret.parameters.pooled." + words[i], Json("x")));
+    EXPECT_EQ(problems.size(), 1U) << words[i];
+  }
+}
+
 // Writes every value of a status and finds each in the schema.
 TEST(Crd, StatusHasEveryFieldThatIsWritten) {
   Status status;
