@@ -38,6 +38,12 @@ def fields(error):
      "must not be the database's own Secret"),
     ({"spec": {"connectionSecret": {"name": "orders-pooler-config"}}}, 422,
      "spec.connectionSecret.name", "choose another one"),
+    ({"spec": {"connectionSecret": {"keys": [{"name": "uri"}]}}}, 422,
+     "spec.connectionSecret.keys[0].name", "belongs to the service binding"),
+    ({"spec": {"connectionSecret": {"keys": [{"name": "A"}, {"name": "A"}]}}}, 422,
+     "spec.connectionSecret.keys[1]", "Duplicate value"),
+    ({"spec": {"connectionSecret": {"parameters": {"pooled": {"host": "db.example.com"}}}}}, 422,
+     "spec.connectionSecret.parameters.pooled", "come from spec.database"),
 ], ids=lambda value: value if isinstance(value, str) and value.startswith("spec") else "")
 def test_field(cluster, namespace, changes, status, field, words):
     error = refused(cluster, namespace, changes=changes)

@@ -69,6 +69,32 @@ def test_presets_and_keys(cluster, make_pooler, runner, postgres):
     assert runner.sql(pooler.secret()["uri"], "select 1") == [[1]]
 
 
+def test_parameters_labels_annotations(make_pooler, runner):
+    """As asked for; taken back without a new pod."""
+    pooler = make_pooler(connectionSecret={
+        "parameters": {"pooled": {"application_name": "shop & co"}},
+        "labels": {"team": "shop"}, "annotations": {"example.com/note": "a b"}}).wait_settled()
+    ask = "select current_setting('application_name'), host(inet_client_addr())"
+    assert runner.sql(pooler.secret()["DATABASE_POOLED_URL"], ask) == [
+        ["shop & co", pooler.pods()[0]["status"]["podIP"]]]
+    meta = pooler.object("Secret")["metadata"]
+    assert meta["labels"]["team"] == "shop" and meta["annotations"]["example.com/note"] == "a b"
+    pods = pooler.pod_uids()
+    pooler.patch(connectionSecret={"parameters": None, "labels": None})
+    wait_for("no label any more", lambda: "team" not in pooler.object("Secret")["metadata"]["labels"])
+    wait_for("no parameter", lambda: "application_name" not in pooler.secret()["DATABASE_POOLED_URL"])
+    assert pooler.wait_settled().pod_uids() == pods
+
+
+def test_immediate_waits_for_nothing(make_pooler):
+    """Published though no pod can start; Ready says that nobody could use it."""
+    pooler = make_pooler(pgbouncer={"image": "localhost/no-such-image:1"},
+                         connectionSecret={"publishPolicy": "Immediate"})
+    wait_for("the Secret", pooler.secret)
+    pooler.wait_condition("SecretPublished", "True")
+    pooler.wait_condition("Ready", "False", "ImagePullFailed")
+
+
 def test_retained(cluster, namespace, make_pooler, runner):
     """The Secret outlives its PoolerConfig, and a new one of that name takes it over."""
     pooler = make_pooler(connectionSecret={"deletionPolicy": "Retain", "labels": {"team": "shop"}})
@@ -79,9 +105,15 @@ def test_retained(cluster, namespace, make_pooler, runner):
     pooler.wait_deleted()
     left = pooler.object("Secret")
     assert left and left["data"] == before["data"]
+    other = make_pooler("other", connectionSecret={"name": "orders-pooler"})
+    found = other.wait_condition("SecretPublished", "False", "NotOwned")
+    assert "PoolerConfig orders" in found["message"], found
+    assert pooler.object("Secret") == left
     again = Pooler(cluster, namespace, "orders").create("orders-db")
     again.wait_ready()
     taken = again.object("Secret")
     assert taken["metadata"]["uid"] == before["metadata"]["uid"]
     assert taken["metadata"]["ownerReferences"], "the new one says Delete, by default"
     assert runner.sql(again.secret()["DATABASE_POOLED_URL"], "select 1") == [[1]]
+    again.delete()
+    wait_for("the Secret goes with it", lambda: not again.object("Secret"))

@@ -128,9 +128,9 @@ def test_inline_values_win(make_pooler, runner, postgres):
 
 def test_renamed_keys(make_pooler, runner, postgres):
     database = postgres.database()
-    secret = {"PGHOST": postgres.host, "PGUSER": database.user, "PGPASSWORD": database.password,
-              "PGDATABASE": database.name}
-    keys = {"host": "PGHOST", "user": "PGUSER", "password": "PGPASSWORD", "dbname": "PGDATABASE"}
+    secret = {"server": postgres.host, "login": database.user, "pw": database.password,
+              "schema": database.name}
+    keys = {"host": "server", "user": "login", "password": "pw", "dbname": "schema"}
     pooler = make_pooler(db=database, secret=secret, database={"secretRef": {"keys": keys}})
     check_both(pooler.wait_ready(), runner, database)
 
