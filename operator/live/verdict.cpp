@@ -100,7 +100,9 @@ Verdict verification_verdict(const pg::Error& error) {
     const std::string port = std::to_string(error.where.port);
     return {std::string(reason::kOperatorCannotReachPooler),
             "the operator cannot reach " + where + in_words(error) +
-                ": allow connections from the operator's pods to the pooler's pods, port " + port};
+                ": allow connections from the operator's pods to the pooler's pods, port " + port +
+                "; where that can't be, spec.connectionSecret.publishPolicy Immediate publishes "
+                "without this query"};
   }
   if (error.kind == Kind::kTimeout) {
     return {std::string(reason::kVerificationFailed),

@@ -60,6 +60,7 @@ TEST(VerificationVerdicts, NotReached) {
     const Verdict verdict = verification_verdict(error(kind, Phase::kConnect));
     EXPECT_EQ(verdict.reason, "OperatorCannotReachPooler");
     EXPECT_THAT(verdict.message, HasSubstr("port 5432"));
+    EXPECT_THAT(verdict.message, HasSubstr("spec.connectionSecret.publishPolicy"));
   }
 }
 
