@@ -81,7 +81,7 @@ class OperatorWorld {
   // Applies a PoolerConfig `shop/<name>` and its database Secret.
   void user_applies(int replicas, int max_replicas, const std::string& name = "orders");
   void user_edits(const std::function<void(Object& spec)>& change);
-  // Deletes both; the garbage collector then all that has an owner.
+  // Deletes `shop/orders` and its database Secret; the garbage collector, what that owned.
   void user_deletes();
   // Rounds until nothing is written any more; starts the operator anew after each crash. False: it
   // does not settle.

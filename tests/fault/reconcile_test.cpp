@@ -59,6 +59,16 @@ void scaled(OperatorWorld& world) {
   ASSERT_TRUE(world.settle());
 }
 
+// Its Secret outlives it, and is the next one's.
+void retained(OperatorWorld& world) {
+  create(world);
+  world.user_edits([](Object& spec) { spec["connectionSecret"]["deletionPolicy"] = "Retain"; });
+  ASSERT_TRUE(world.settle());
+  world.user_deletes();
+  ASSERT_TRUE(world.settle());
+  create(world);
+}
+
 struct Case {
   const char* name;
   Story story;
@@ -102,7 +112,8 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Combine(testing::Values(Case{"Create", create}, Case{"RollOut", create_and_roll_out},
                                      Case{"RollOutOfOne", one_replica_rolled_out},
                                      Case{"Scale", scaled}, Case{"Reload", reloaded},
-                                     Case{"ReloadRefused", reload_refused}),
+                                     Case{"ReloadRefused", reload_refused},
+                                     Case{"Retained", retained}),
                      testing::Values(Named{"Crash", Fault::kCrash},
                                      Named{"ResponseLost", Fault::kResponseLost},
                                      Named{"NotApplied", Fault::kNotApplied},
@@ -245,6 +256,36 @@ TEST(Retained, SurvivesItsPoolerConfigAndGoesToItsNamesake) {
   EXPECT_TRUE(metadata().contains("ownerReferences")) << "the new one says Delete, by default";
   EXPECT_NE(writer, "");
   EXPECT_EQ(world.resync(), 0);
+}
+
+TEST(Retained, WhatLacksAMarkIsSomebodyElses) {
+  const std::function<void(Object&)> spoilers[] = {
+      [](Object& metadata) { metadata.erase("annotations"); },
+      [](Object& metadata) { metadata["labels"]["pooler.dev/poolerconfig"] = "billing"; },
+      [](Object& metadata) { metadata["labels"].erase("app.kubernetes.io/managed-by"); },
+      [](Object& metadata) {
+        metadata["ownerReferences"] = {{{"apiVersion", "v1"},
+                                        {"kind", "ConfigMap"},
+                                        {"name", "theirs"},
+                                        {"uid", "theirs"},
+                                        {"controller", true}}};
+      }};
+  for (const auto& spoil : spoilers) {
+    OperatorWorld world;
+    Object metadata = {{"name", "orders-pooler"},
+                       {"namespace", "shop"},
+                       {"labels",
+                        {{"pooler.dev/poolerconfig", "orders"},
+                         {"app.kubernetes.io/managed-by", "pooler-operator"}}},
+                       {"annotations", {{"pooler.dev/owner-uid", "of-an-earlier-one"}}}};
+    spoil(metadata);
+    const Object theirs = world.server().create(
+        kube::Secret::kType, {{"metadata", metadata}, {"data", Object::object()}});
+    create(world);
+    EXPECT_NE(world.end_state().find("SecretPublished False NotOwned"), std::string::npos)
+        << world.end_state();
+    EXPECT_EQ(world.server().find(kube::Secret::kType, {"shop", "orders-pooler"}), theirs);
+  }
 }
 
 TEST(Children, DeletedByHandReturn) {
