@@ -156,9 +156,8 @@ TEST(Crd, BindingKeysAreThoseOfTheOperator) {
 }
 
 TEST(Crd, PartsOfTheUrlThatAreNoParametersAreThoseOfValidate) {
-  const YAML::Node ways =
-      schema()["properties"]["spec"]["properties"]["connectionSecret"]["properties"]["parameters"]
-              ["properties"];
+  const YAML::Node ways = schema()["properties"]["spec"]["properties"]["connectionSecret"]
+                                  ["properties"]["parameters"]["properties"];
   const auto rule = ways["pooled"]["x-kubernetes-validations"][0]["rule"].as<std::string>();
   EXPECT_EQ(ways["direct"]["x-kubernetes-validations"][0]["rule"].as<std::string>(), rule);
   const auto words = split(rule, '\'');  // every second one stands in quotes
