@@ -165,7 +165,7 @@ TEST(Secrets, HoldTheirValuesAsBase64) {
 }
 
 TEST(Secrets, CarryTheLabelsAndAnnotationsThatAreAskedFor) {
-  api::PoolerConfig config = orders();
+  api::PoolerConfig config = orders_config();
   config.spec.connection_secret.labels = {{"team", "shop"},
                                           {"app.kubernetes.io/managed-by", "somebody"}};
   config.spec.connection_secret.annotations = {{"example.com/note", "x"},
@@ -178,7 +178,7 @@ TEST(Secrets, CarryTheLabelsAndAnnotationsThatAreAskedFor) {
 }
 
 TEST(Secrets, RetainedOneHasAMarkInsteadOfAnOwner) {
-  api::PoolerConfig config = orders();
+  api::PoolerConfig config = orders_config();
   const std::string mark(api::kOwnerUidAnnotation);
   EXPECT_FALSE(published_secret(config, {}, "0f")["metadata"]["annotations"].contains(mark));
   config.spec.connection_secret.deletion_policy = api::DeletionPolicy::kRetain;
