@@ -148,8 +148,8 @@ Connection for_libpq(const Connection& connection) {
 Connection with_parameters(Connection connection, const api::Texts& parameters) {
   for (const auto& [name, value] : parameters) {
     auto& list = connection.parameters;
-    const auto found = std::find_if(list.begin(), list.end(),
-                                    [&](const auto& each) { return each.first == name; });
+    const auto found = std::find_if(
+        list.begin(), list.end(), [&name = name](const auto& each) { return each.first == name; });
     if (value.empty()) {
       if (found != list.end()) list.erase(found);
     } else if (found != list.end()) {

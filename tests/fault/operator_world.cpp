@@ -42,35 +42,6 @@ std::string revision_of(const Object& set) {
   return std::to_string(std::hash<std::string>{}(set["spec"]["template"].dump()));
 }
 
-bool has_lost_its_owners(const Object& object, const std::set<std::string>& uids) {
-  const Object owners = object.at("metadata").value("ownerReferences", Object::array());
-  return !owners.empty() && std::none_of(owners.begin(), owners.end(), [&](const Object& owner) {
-    return uids.contains(owner.at("uid").get<std::string>());
-  });
-}
-
-// The garbage collector, one sweep. True: something went, and what it owned is next.
-bool collect_garbage(FakeApiServer& server) {
-  const std::vector<kube::ResourceType> types = {
-      PoolerConfigObject::kType, kube::StatefulSet::kType,         kube::Service::kType,
-      kube::Secret::kType,       kube::PodDisruptionBudget::kType, kube::Pod::kType};
-  std::set<std::string> uids;
-  for (const auto& type : types) {
-    for (const Object& object : server.all(type)) {
-      uids.insert(object.at("metadata").at("uid").get<std::string>());
-    }
-  }
-  bool any = false;
-  for (const auto& type : types) {
-    for (const Object& object : server.all(type)) {
-      if (!has_lost_its_owners(object, uids)) continue;
-      const auto name = object.at("metadata").at("name").get<std::string>();
-      any = server.erase(type, {kOrders.ns, name}) || any;
-    }
-  }
-  return any;
-}
-
 }  // namespace
 
 Result<kube::Response, kube::TransportError> WorldTransport::send(const kube::Request& request,
@@ -278,8 +249,6 @@ void OperatorWorld::user_edits(const std::function<void(Object& spec)>& change) 
 void OperatorWorld::user_deletes() {
   server_.erase(PoolerConfigObject::kType, kOrders);
   server_.erase(kube::Secret::kType, {kOrders.ns, "orders-db"});
-  while (collect_garbage(server_)) {
-  }
 }
 
 void OperatorWorld::fill_caches() {

@@ -259,15 +259,20 @@ TEST(Retained, SurvivesItsPoolerConfigAndGoesToItsNamesake) {
 }
 
 TEST(Retained, WhatLacksAMarkIsSomebodyElses) {
-  const std::function<void(Object&)> spoilers[] = {
-      [](Object& metadata) { metadata.erase("annotations"); },
-      [](Object& metadata) { metadata["labels"]["pooler.dev/poolerconfig"] = "billing"; },
-      [](Object& metadata) { metadata["labels"].erase("app.kubernetes.io/managed-by"); },
-      [](Object& metadata) {
+  using Spoiler = std::function<void(Object & metadata, const Object& owner)>;
+  const Spoiler spoilers[] = {
+      [](Object& metadata, const Object&) { metadata.erase("annotations"); },
+      [](Object& metadata, const Object&) {
+        metadata["labels"]["pooler.dev/poolerconfig"] = "billing";
+      },
+      [](Object& metadata, const Object&) {
+        metadata["labels"].erase("app.kubernetes.io/managed-by");
+      },
+      [](Object& metadata, const Object& owner) {
         metadata["ownerReferences"] = {{{"apiVersion", "v1"},
-                                        {"kind", "ConfigMap"},
-                                        {"name", "theirs"},
-                                        {"uid", "theirs"},
+                                        {"kind", "Secret"},
+                                        {"name", "owner"},
+                                        {"uid", owner["metadata"]["uid"]},
                                         {"controller", true}}};
       }};
   for (const auto& spoil : spoilers) {
@@ -278,7 +283,10 @@ TEST(Retained, WhatLacksAMarkIsSomebodyElses) {
                         {{"pooler.dev/poolerconfig", "orders"},
                          {"app.kubernetes.io/managed-by", "pooler-operator"}}},
                        {"annotations", {{"pooler.dev/owner-uid", "of-an-earlier-one"}}}};
-    spoil(metadata);
+    const Object owner = world.server().create(
+        kube::Secret::kType,
+        {{"metadata", {{"name", "owner"}, {"namespace", "shop"}}}, {"data", Object::object()}});
+    spoil(metadata, owner);
     const Object theirs = world.server().create(
         kube::Secret::kType, {{"metadata", metadata}, {"data", Object::object()}});
     create(world);
