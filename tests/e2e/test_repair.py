@@ -28,7 +28,9 @@ def test_deleted_child_returns(cluster, make_pooler, runner, kind, suffix):
         assert pooler.pod_uids() == pods
     # The applications' Secret is the same: neither URL changed.
     assert pooler.secret() == urls
-    assert runner.sql(urls["DATABASE_POOLED_URL"], "select 1") == [[1]]
+    # A new Service has a new address, which the cluster's DNS tells a few seconds later.
+    wait_for("the pooled URL answers",
+             lambda: runner.sql(urls["DATABASE_POOLED_URL"], "select 1") == [[1]])
 
 
 def test_drift_is_repaired(cluster, make_pooler, runner):
