@@ -125,13 +125,13 @@ TEST(Resolve, QualifiesBareServiceNames) {
 }
 
 // Secrets as the products that make them write them; only the values are made up.
-struct Wild {
+struct Written {
   const char* maker;
   Secret secret;
   const char* means;
 };
 
-const Wild kWild[] = {
+const Written kWritten[] = {
     {"CloudNativePG, -app",
      {{"username", "app"},
       {"user", "app"},
@@ -218,7 +218,7 @@ const Wild kWild[] = {
 };
 
 TEST(Resolve, KnowsTheSecretsOfOthers) {
-  for (const auto& [maker, secret, means] : kWild) {
+  for (const auto& [maker, secret, means] : kWritten) {
     // Only CloudNativePG writes the bare name of a Service.
     const std::string_view ns = secret.contains("fqdn-uri") ? "shop" : "";
     EXPECT_EQ(to_uri(resolved(database(), secret, ns)), means) << maker;
