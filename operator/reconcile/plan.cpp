@@ -24,7 +24,7 @@ using api::ConditionStatus;
 
 // Of the whole body, keyed: what a newer apply no longer has is seen to be gone, and the hash of a
 // Secret is no oracle for guessing it.
-constexpr const char* kHashAnnotation = "pooler.dev/content-hash";
+using pgbouncer::kContentHashAnnotation;
 // The published Secret's content hash is of its data alone, since only new data has to be verified:
 // this one is of the whole.
 constexpr const char* kObjectHashAnnotation = "pooler.dev/object-hash";
@@ -108,11 +108,14 @@ class Planner {
 
   void add_hash(Json& body) const {
     if (body["metadata"].contains("annotations") &&
-        body["metadata"]["annotations"].contains(kHashAnnotation)) {
+        body["metadata"]["annotations"].contains(kContentHashAnnotation)) {
       return;
     }
-    body["metadata"]["annotations"][kHashAnnotation] =
-        hex_encode(hmac_sha256(admin_->hash_key, to_bytes(body))).substr(0, 16);
+    body["metadata"]["annotations"][kContentHashAnnotation] = hash_of(body);
+  }
+
+  [[nodiscard]] std::string hash_of(const Json& body) const {
+    return hex_encode(hmac_sha256(admin_->hash_key, to_bytes(body))).substr(0, 16);
   }
 
   // Whether the server has something else than `body`.
@@ -512,10 +515,11 @@ class Planner {
     found_.way_in_proven = true;
     if (!found_.database || !admin_) return;
     const api::ConnectionSecret& wanted = config_.spec.connection_secret;
-    data_ = urls::published_keys({pooled_way(), *found_.database}, wanted);
+    const urls::Connection way = pooled_way();
+    data_ = urls::published_keys({way, *found_.database}, wanted);
     hash_ = pgbouncer::content_hash(*admin_, data_);
     if (immediate() || !found_.target || see_.client.cluster_ip.empty()) return;
-    const auto pooled = urls::with_parameters(pooled_way(), wanted.pooled_parameters);
+    const auto pooled = urls::with_parameters(way, wanted.pooled_parameters);
     const bool to_publish =
         see_.published.ownership != Ownership::kForeign && !published_has(hash_);
     const std::string serving = serving_pods();
@@ -592,8 +596,7 @@ class Planner {
     const std::string& name = config_.spec.connection_secret.name;
     const std::size_t before = plan_.writes.size();
     Json body = pgbouncer::published_secret(config_, data_, hash_);
-    body["metadata"]["annotations"][kObjectHashAnnotation] =
-        hex_encode(hmac_sha256(admin_->hash_key, to_bytes(body))).substr(0, 16);
+    body["metadata"]["annotations"][kObjectHashAnnotation] = hash_of(body);
     write(kube::Secret::kType, std::move(body), see_.published);
     if (plan_.writes.size() != before && !published_has(hash_)) {
       plan_.writes.back().notice =
@@ -632,7 +635,7 @@ class Planner {
 
   [[nodiscard]] bool published_has(const std::string& hash) const {
     if (!was_published()) return false;
-    const auto found = see_.published.meta.annotations.find(kHashAnnotation);
+    const auto found = see_.published.meta.annotations.find(kContentHashAnnotation);
     return found != see_.published.meta.annotations.end() && found->second == hash;
   }
 

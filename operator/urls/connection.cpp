@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 
-#include <array>
 #include <cstdint>
 
 #include "base/strings.h"
@@ -18,11 +17,6 @@ std::string uri_host(const HostPort& host) {
   const bool address = host.host.find(':') != std::string::npos;
   return (address ? "[" + host.host + "]" : percent_encode(host.host)) + ":" +
          std::to_string(host.port);
-}
-
-void add_parameter(std::string& query, std::string_view name, std::string_view value) {
-  query += query.empty() ? '?' : '&';
-  query += percent_encode(name) + "=" + percent_encode(value);
 }
 
 }  // namespace
@@ -70,20 +64,6 @@ std::string percent_encode(std::string_view text) {
     encoded += kDigits[byte & 15];
   }
   return encoded;
-}
-
-std::string to_uri(const Connection& connection) {
-  std::string uri = "postgresql://";
-  if (!connection.user.empty() || !connection.password.empty()) {
-    uri += percent_encode(connection.user);
-    if (!connection.password.empty()) uri += ":" + percent_encode(connection.password);
-    uri += '@';
-  }
-  uri += host_ports(connection);
-  if (!connection.database.empty()) uri += "/" + percent_encode(connection.database);
-  std::string query;
-  for (const auto& [name, value] : connection.parameters) add_parameter(query, name, value);
-  return uri + query;
 }
 
 }  // namespace pooler::urls

@@ -1,7 +1,9 @@
+#include <algorithm>
+
 #include "urls/connection.h"
 #include "urls/parameters.h"
 
-// The forms other than the URI itself. Each client parses its own; tests/drivers asks them.
+// Each client parses its own form; tests/drivers asks them.
 namespace pooler::urls {
 namespace {
 
@@ -17,6 +19,14 @@ void each_parameter(const Connection& connection, Client client, Add add) {
 void add_to_query(std::string& query, std::string_view name, std::string_view value) {
   query += query.empty() ? '?' : '&';
   query += percent_encode(name) + "=" + percent_encode(value);
+}
+
+std::string all_ports(const Connection& connection) {
+  std::string ports;
+  for (const auto& host : connection.hosts) {
+    ports += (ports.empty() ? "" : ",") + std::to_string(host.port);
+  }
+  return ports;
 }
 
 // Where pgpass has its separators and its escape.
@@ -66,13 +76,25 @@ std::string hosts_of(const Connection& connection) {
 }
 
 std::string ports_of(const Connection& connection) {
-  bool same = true;
-  std::string all;
-  for (const auto& host : connection.hosts) {
-    same = same && host.port == connection.hosts.front().port;
-    all += (all.empty() ? "" : ",") + std::to_string(host.port);
+  const auto& hosts = connection.hosts;
+  const bool same = std::all_of(hosts.begin(), hosts.end(), [&hosts](const HostPort& host) {
+    return host.port == hosts.front().port;
+  });
+  return same && !hosts.empty() ? std::to_string(hosts.front().port) : all_ports(connection);
+}
+
+std::string to_uri(const Connection& connection) {
+  std::string uri = "postgresql://";
+  if (!connection.user.empty() || !connection.password.empty()) {
+    uri += percent_encode(connection.user);
+    if (!connection.password.empty()) uri += ":" + percent_encode(connection.password);
+    uri += '@';
   }
-  return same && !connection.hosts.empty() ? std::to_string(connection.hosts.front().port) : all;
+  uri += host_ports(connection);
+  if (!connection.database.empty()) uri += "/" + percent_encode(connection.database);
+  std::string query;
+  for (const auto& [name, value] : connection.parameters) add_to_query(query, name, value);
+  return uri + query;
 }
 
 std::string to_jdbc(const Connection& connection) {
@@ -130,12 +152,8 @@ std::string to_sqlalchemy_asyncpg(const Connection& connection) {
   if (connection.hosts.size() == 1) {
     host = host_ports(connection);
   } else {
-    std::string ports;
-    for (const auto& each : connection.hosts) {
-      ports += (ports.empty() ? "" : ",") + std::to_string(each.port);
-    }
     add_to_query(query, "host", hosts_of(connection));
-    add_to_query(query, "port", ports);
+    add_to_query(query, "port", all_ports(connection));
   }
   // SQLAlchemy before 2.1 does not decode the path; what is in the query every version does.
   const std::string encoded = percent_encode(connection.database);

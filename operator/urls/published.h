@@ -3,7 +3,6 @@
 
 #include <map>
 #include <string>
-#include <vector>
 
 #include "api/pooler_config.h"
 #include "urls/connection.h"

@@ -47,11 +47,10 @@ def test_zalando(make_pooler, runner, postgres):
     assert runner.sql(pooler.secret()["DATABASE_POOLED_URL"], "select 1") == [[1]]
 
 
-def test_presets_and_keys(cluster, make_pooler, runner, postgres):
+def test_presets_and_keys(make_pooler, runner, postgres):
     """Each preset in turn on one PoolerConfig: its variables lead where they should, and those of the
     last one are gone."""
     pooler = make_pooler().wait_ready()
-    pooled_port = "6432"
     for preset, (pooled, direct) in PRESETS.items():
         pooler.patch(connectionSecret={"preset": preset, "keys": [
             {"name": "OWN", "url": "Pooled", "format": "Libpq"},
@@ -60,7 +59,7 @@ def test_presets_and_keys(cluster, make_pooler, runner, postgres):
             (found := pooler.secret()) and pooled in found and direct in found and "OWN" in found and found))
         others = {name for pair in PRESETS.values() for name in pair} - {pooled, direct}
         assert not others & set(data)
-        assert f":{pooled_port}/" in data[pooled] and f":{pooled_port}/" not in data[direct]
+        assert ":6432/" in data[pooled] and ":6432/" not in data[direct]
         for key in (pooled, direct, "OWN"):
             assert runner.sql(data[key], "select 1") == [[1]]
         assert data["PGHOST"] == postgres.host

@@ -1,7 +1,6 @@
 #include "fault/operator_world.h"
 
 #include <algorithm>
-#include <set>
 #include <vector>
 
 #include "base/json.h"

@@ -20,7 +20,6 @@ static_assert(kPasswordBytes + kSaltBytes + kHashKeyBytes == kAdminRandomBytes);
 
 // Beyond what a pod is given to end its transactions: for PgBouncer to leave.
 constexpr int kGraceMarginSeconds = 10;
-constexpr std::string_view kContentHashAnnotation = "pooler.dev/content-hash";
 
 Json selector_labels(const api::PoolerConfig& config) {
   return {{std::string(api::kNameLabel), config.name}, {"app.kubernetes.io/component", "pooler"}};
@@ -244,7 +243,7 @@ Json published_secret(const api::PoolerConfig& config,
   Json& metadata = body["metadata"];
   // What is ours is there already, and stays.
   for (const auto& [key, value] : wanted.labels) metadata["labels"].emplace(key, value);
-  metadata["annotations"] = {{std::string(kContentHashAnnotation), content_hash}};
+  metadata["annotations"] = {{kContentHashAnnotation, content_hash}};
   for (const auto& [key, value] : wanted.annotations) metadata["annotations"].emplace(key, value);
   if (wanted.deletion_policy == api::DeletionPolicy::kRetain) {
     // The garbage collector deletes what has an owner: this one has a mark instead.

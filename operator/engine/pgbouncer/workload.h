@@ -36,6 +36,8 @@ inline constexpr std::size_t kAdminRandomBytes = 80;
                                 int replicas);
 // Made only while replicas > 1.
 [[nodiscard]] Json pod_disruption_budget(const api::PoolerConfig& config);
+// Annotation: a keyed hash, of the whole body; on the published Secret of its data.
+inline constexpr const char* kContentHashAnnotation = "pooler.dev/content-hash";
 // `data`: urls::published_keys. `content_hash`: keyed, because a plain hash would be an oracle.
 // With deletionPolicy Retain it has no owner but kOwnerUidAnnotation.
 [[nodiscard]] Json published_secret(const api::PoolerConfig& config,
