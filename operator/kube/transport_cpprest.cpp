@@ -1,6 +1,9 @@
 // The only file that includes cpprestsdk. What it must keep in mind:
-//  - never block in a continuation or a stream buffer: there are two I/O threads for everything;
-//  - never throw from a stream buffer: the library has no handler there and the process ends;
+//  - never block in a continuation or a stream buffer: there is one I/O thread for everything;
+//  - a connection is closed on that thread alone: the library locks only the begin of a read, and a
+//    TLS read that goes on while another thread closes its socket ends the process;
+//  - never throw from a stream buffer: the library has no handler there and the process ends; nor
+//    give back a failed task: the library waits for the buffer's end on the I/O thread itself;
 //  - the library's timeout is one of inactivity, and it runs on while we hold back a slow stream;
 //  - error codes of a cut body mean nothing: any failure after the headers is "disconnected".
 #include "kube/transport_cpprest.h"
@@ -16,6 +19,7 @@
 #include <cerrno>
 #include <condition_variable>
 #include <cstdlib>
+#include <functional>
 #include <mutex>
 #include <utility>
 
@@ -69,32 +73,30 @@ class PushBuffer : public concurrency::streams::details::streambuf_state_manager
   pplx::task<bool> _sync() override { return pplx::task_from_result(true); }
   uint8_t* _alloc(size_t) override { return nullptr; }
   void _commit(size_t) override {}
-
-  static pplx::task<size_t> refuse(const char* why) {
-    return pplx::task_from_exception<size_t>(std::make_exception_ptr(std::runtime_error(why)));
-  }
 };
 
-// A whole body, up to a limit.
+// A whole body, up to a limit; `on_too_long` is called once, and what comes is dropped from there.
 class BodyBuffer final : public PushBuffer {
  public:
-  explicit BodyBuffer(std::size_t limit) : limit_(limit) {}
+  BodyBuffer(std::size_t limit, std::function<void()> on_too_long)
+      : limit_(limit), on_too_long_(std::move(on_too_long)) {}
   // After the body is complete (or has failed).
   [[nodiscard]] std::string take() { return std::move(body_); }
   [[nodiscard]] bool too_long() const { return too_long_; }
 
  protected:
   pplx::task<size_t> _putn(const uint8_t* bytes, size_t count) override {
-    if (body_.size() + count > limit_) {
+    if (!too_long_ && body_.size() + count > limit_) {
       too_long_ = true;
-      return refuse("body too long");
+      on_too_long_();
     }
-    body_.append(reinterpret_cast<const char*>(bytes), count);
+    if (!too_long_) body_.append(reinterpret_cast<const char*>(bytes), count);
     return pplx::task_from_result(count);
   }
 
  private:
   const std::size_t limit_;
+  const std::function<void()> on_too_long_;
   std::string body_;
   std::atomic<bool> too_long_{false};
 };
@@ -114,7 +116,7 @@ class ByteChannel final : public PushBuffer {
     resume(held);
     return taken;
   }
-  // Nothing more is wanted: lets go of a waiting I/O, refuses what still comes.
+  // Nothing more is wanted: lets go of a waiting I/O, drops what still comes.
   void abandon() {
     std::unique_lock held(mutex_);
     abandoned_ = true;
@@ -137,7 +139,7 @@ class ByteChannel final : public PushBuffer {
  protected:
   pplx::task<size_t> _putn(const uint8_t* bytes, size_t count) override {
     std::lock_guard held(mutex_);
-    if (abandoned_) return refuse("abandoned");
+    if (abandoned_) return pplx::task_from_result(count);
     bytes_.append(reinterpret_cast<const char*>(bytes), count);
     changed_.notify_all();
     if (bytes_.size() <= limit_) return pplx::task_from_result(count);
@@ -201,6 +203,8 @@ TransportError body_error(const std::exception& thrown) {
   return {timed_out ? Kind::kTimeout : Kind::kDisconnected, thrown.what()};
 }
 
+TransportError body_too_long() { return {Kind::kProtocol, "body too long"}; }
+
 std::optional<std::chrono::seconds> retry_after(const http::http_response& response) {
   const auto found = response.headers().find("Retry-After");
   if (found == response.headers().end()) return std::nullopt;
@@ -229,6 +233,19 @@ void set_socket_options(void* handle, const std::string& host) {
   set(IPPROTO_TCP, TCP_USER_TIMEOUT, 30000);
 }
 
+// Ends a request: its connection is closed, by the I/O thread and a moment later.
+class Cancel {
+ public:
+  [[nodiscard]] pplx::cancellation_token token() const { return source_.get_token(); }
+  void request() const {
+    crossplat::threadpool::shared_instance().service().post(
+        [source = source_] { source.cancel(); });
+  }
+
+ private:
+  pplx::cancellation_token_source source_;
+};
+
 http::method method_of(Method method) { return std::string(to_string(method)); }
 
 class CpprestTransport final : public HttpTransport {
@@ -244,20 +261,22 @@ class CpprestTransport final : public HttpTransport {
     const MonotonicTime began = clock_.monotonic();
     auto message = prepare(request);
     if (!message) return failure(message.error());
-    auto body = std::make_shared<BodyBuffer>(options_.max_body_bytes);
+    const Cancel cancel;
+    auto body =
+        std::make_shared<BodyBuffer>(options_.max_body_bytes, [cancel] { cancel.request(); });
     message->set_response_stream(stream_to(body));
-    pplx::cancellation_token_source cancel;
     std::optional<http::http_response> answer;
     try {
       const auto client = shared_client(request.idle_timeout);
-      const std::stop_callback on_stop(stop, [&] { cancel.cancel(); });
-      answer = client->request(*message, cancel.get_token()).get();
+      const std::stop_callback on_stop(stop, [&] { cancel.request(); });
+      answer = client->request(*message, cancel.token()).get();
       answer->content_ready().get();
     } catch (const std::exception& thrown) {
-      if (body->too_long()) return failure(TransportError{Kind::kProtocol, "body too long"});
+      if (body->too_long()) return failure(body_too_long());
       if (!answer || stop.stop_requested()) return failure(request_error(thrown, stop));
       return failure(body_error(thrown));
     }
+    if (body->too_long()) return failure(body_too_long());
     if (answer->status_code() == http::status_codes::Unauthorized) tokens_.rejected(began);
     return Response{answer->status_code(), retry_after(*answer), body->take()};
   }
@@ -269,12 +288,12 @@ class CpprestTransport final : public HttpTransport {
     if (!message) return failure(message.error());
     auto channel = std::make_shared<ByteChannel>(options_.stream_buffer_bytes);
     message->set_response_stream(stream_to(channel));
-    pplx::cancellation_token_source cancel;
-    const std::stop_callback on_stop(stop, [&] { cancel.cancel(); });
+    const Cancel cancel;
+    const std::stop_callback on_stop(stop, [&] { cancel.request(); });
     try {
       // Its own client, so its own connection and its own timeout.
       http_client client = new_client(request.idle_timeout, ca_.current().pem);
-      const auto answer = client.request(*message, cancel.get_token()).get();
+      const auto answer = client.request(*message, cancel.token()).get();
       if (answer.status_code() == http::status_codes::Unauthorized) tokens_.rejected(began);
       auto done = answer.content_ready().then([channel](pplx::task<http::http_response> body) {
         std::optional<TransportError> error;
@@ -287,7 +306,7 @@ class CpprestTransport final : public HttpTransport {
       });
       auto end = read(answer, *channel, sink, stop);
       // Whatever the reason: the connection is let go before its client.
-      cancel.cancel();
+      cancel.request();
       channel->abandon();
       done.wait();
       return end;
@@ -436,7 +455,7 @@ void init_transport_threads() {
   static std::once_flag once;
   std::call_once(once, [] {
     ::setenv("SSL_CERT_FILE", "/dev/null", 0);
-    crossplat::threadpool::initialize_with_threads(2);
+    crossplat::threadpool::initialize_with_threads(1);
   });
 }
 

@@ -11,9 +11,10 @@
 
 namespace pooler::kube {
 
-// Once, first in main, while there is one thread: two I/O threads instead of forty, and an empty
-// default CA bundle (reading the system's costs 35 ms of CPU per connection and is never wanted:
-// only the CA of the given configuration is trusted). Further calls do nothing.
+// Once, first in main, while there is one thread: one I/O thread instead of forty, on which
+// connections are read and closed one after the other, and an empty default CA bundle (reading the
+// system's costs 35 ms of CPU per connection and is never wanted: only the CA of the given
+// configuration is trusted). Further calls do nothing.
 void init_transport_threads();
 
 struct CpprestOptions {

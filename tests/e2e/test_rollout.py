@@ -43,7 +43,7 @@ def test_rotated_password_is_followed(cluster, make_pooler, runner, postgres):
                          drain={"endpointPropagationSeconds": 3}).wait_settled()
     database, old, pods = pooler.database, pooler.secret(), pooler.pod_uids()
     ledger = f"/tmp/{pooler.namespace}.ledger"
-    load = Load(runner, pooler, clients=20, verify=False, extra=["--ledger", ledger])
+    load = Load(runner, pooler, clients=20, think=0.15, sleep=0.15, verify=False, extra=["--ledger", ledger])
     load.wait_busy(least=3)
     postgres.set_password(database, "n€w p@ss:/?")
     database_secret(cluster, pooler.namespace, "orders-db", {"uri": database.url()})

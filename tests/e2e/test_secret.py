@@ -115,4 +115,6 @@ def test_retained(cluster, namespace, make_pooler, runner):
     assert taken["metadata"]["ownerReferences"], "the new one says Delete, by default"
     assert runner.sql(again.secret()["DATABASE_POOLED_URL"], "select 1") == [[1]]
     again.delete()
-    wait_for("the Secret goes with it", lambda: not again.object("Secret"))
+    wait_for("the Secret goes with it, and who waited for the name has one of its own", lambda: (
+        lambda now: now and now["metadata"]["uid"] != taken["metadata"]["uid"])(again.object("Secret")))
+    other.wait_ready()

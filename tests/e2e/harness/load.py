@@ -47,7 +47,8 @@ class FollowedLog:
 class Load:
     """Transactions of numbered rows through the pooler, and the logs of its pods."""
 
-    def __init__(self, runner, pooler, clients=90, think=0.15, sleep=0.15, duration=300, verify=True,
+    # 40 clients for each of three pods, three quarters of them in a transaction on an idle machine.
+    def __init__(self, runner, pooler, clients=120, think=0.1, sleep=0.3, duration=300, verify=True,
                  extra=()):
         self.cluster = runner.cluster
         self.pooler = pooler
@@ -75,14 +76,11 @@ class Load:
         return (seen[-1]["by_pooler"].get(address) or {}).get("in_transaction", 0) if seen else 0
 
     def wait_busy(self, least=20):
-        """Until every pod has had that many clients in the middle of a transaction at once."""
+        """Until every pod has that many clients in the middle of a transaction."""
         def look():
-            counts = {}
-            for status in self.statuses():
-                for address, now in status["by_pooler"].items():
-                    counts[address] = max(counts.get(address, 0), now["in_transaction"])
-            wanted = [pod["status"]["podIP"] for pod in self.pooler.pods()]
-            assert all(counts.get(address, 0) >= least for address in wanted), counts
+            counts = {pod["status"]["podIP"]: self.in_transaction(pod["status"]["podIP"])
+                      for pod in self.pooler.pods()}
+            assert all(count >= least for count in counts.values()), counts
             return True
         wait_for(f"{least} clients in a transaction on every pod", look, 60)
 
