@@ -15,6 +15,7 @@ struct CancelOptions {
   double sleep = 60;
   double settle = 1;
   double start_timeout = 30;
+  double again_ms = 0;
   double deadline = 10;
 };
 
@@ -49,7 +50,7 @@ class Sleeper final : public Connection::Listener {
   Connection connection_;
   bool answered_ = false;
   TimePoint sent_at_;
-  std::unique_ptr<CancelRequest> request_;
+  std::vector<std::unique_ptr<CancelRequest>> requests_;
 };
 
 /// Asks Postgres which of the queries run, and for which pooler.
@@ -111,6 +112,7 @@ class CancelRun {
   int running_ = 0;
   bool cancelling_ = false;
   int sent_ = 0;
+  int again_ = 0;
   std::map<std::string, int> owners_;
   std::map<CancelRequest::Outcome, int> requests_;
   ErrorCounts errors_;
@@ -148,14 +150,17 @@ void Sleeper::on_ready(Connection& connection) {
 
 void Sleeper::send_cancel() {
   if (!sleeping() || !connection_.cancel_key()) return;
+  if (!sent_) sent_at_ = Clock::now();
+  ++(sent_ ? run_.again_ : run_.sent_);
   sent_ = true;
-  ++run_.sent_;
-  sent_at_ = Clock::now();
-  request_ = std::make_unique<CancelRequest>(
+  requests_.push_back(std::make_unique<CancelRequest>(
       run_.loop_, via().endpoints.front(), *connection_.cancel_key(),
       seconds(run_.options_.common.connect_timeout),
-      [this](CancelRequest::Outcome outcome) { ++run_.requests_[outcome]; });
-  request_->start();
+      [this](CancelRequest::Outcome outcome) { ++run_.requests_[outcome]; }));
+  requests_.back()->start();
+  if (run_.options_.again_ms > 0) {
+    run_.loop_.after(seconds(run_.options_.again_ms / 1000), [this] { send_cancel(); });
+  }
 }
 
 void Sleeper::on_result(Connection& connection, const QueryResult& result) {
@@ -298,6 +303,7 @@ nlohmann::ordered_json CancelRun::json() const {
   nlohmann::ordered_json out = {{"queries", options_.queries},
                                 {"running", nlohmann::ordered_json()},
                                 {"sent", sent_},
+                                {"again", again_},
                                 {"canceled", count(outcomes, Outcome::kCanceled)},
                                 {"other_error", count(outcomes, Outcome::kOtherError)},
                                 {"completed", count(outcomes, Outcome::kCompleted)},
@@ -315,7 +321,7 @@ nlohmann::ordered_json CancelRun::json() const {
   out["requests"] = {{"taken", taken},
                      {"failed", failed},
                      {"timeout", timeout},
-                     {"open", sent_ - taken - failed - timeout}};
+                     {"open", sent_ + again_ - taken - failed - timeout}};
   out["latency"] = {{"all", latency_.json()}};
   if (known) {
     out["latency"]["direct"] = direct_latency_.json();
@@ -380,6 +386,11 @@ void add_cancel(CLI::App& app, int& exit_code) {
       ->capture_default_str();
   command->add_option("--via", options->via, "pairs, other, same or service")
       ->check(CLI::IsMember({"pairs", "other", "same", "service"}))
+      ->capture_default_str();
+  command
+      ->add_option("--again-ms", options->again_ms,
+                   "Milliseconds until a query that still runs gets another cancel; 0: never")
+      ->check(CLI::Range(0.0, 60000.0))
       ->capture_default_str();
   command->add_option("--sleep", options->sleep, "Seconds that each query would take")
       ->check(CLI::Range(1.0, 3600.0))

@@ -92,7 +92,10 @@ TEST(TxClient, CountsWhatItCommits) {
   FakeServer server([](Peer& peer, int) { serve(peer); });
   Bench bench(server);
   bench.add_clients(5);
-  bench.run([&] { return bench.run_state.total.acknowledged >= 50; });
+  bench.run([&] {
+    return bench.run_state.total.acknowledged >= 50 &&
+           bench.run_state.by_pooler["10.0.0.1"].connected == 5;
+  });
   const auto& total = bench.run_state.total;
   EXPECT_EQ(total.begun, total.acknowledged);
   EXPECT_EQ(total.lost() + total.boundary() + total.aborted + total.unfinished, 0U);
