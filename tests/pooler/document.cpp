@@ -38,7 +38,7 @@ struct Note {
   std::string_view text;
 };
 
-constexpr std::array<Note, 3> kNotes = {{
+constexpr std::array<Note, 4> kNotes = {{
     {"Prepared statements",
      R"(PgBouncer knows what each client has prepared through the protocol, and prepares it anew on the
 server connection that comes next (it keeps `max_prepared_statements`, 200, on each). It does not
@@ -52,6 +52,11 @@ counts for server connections made after it; PgBouncer replaces each after an ho
     {"When connecting",
      R"(The operator lets PgBouncer ignore what it does not know in `options`; otherwise it would refuse
 such clients.
+)"},
+    {"Data and control",
+     R"(With several replicas a cancel may arrive at one that does not have the query; that one forwards
+it. Of two that come within a millisecond of each other and go to the same replica, PgBouncer may let
+one wait for the next (it gives up after `cancel_wait_timeout`, 10 s): send it again after a second.
 )"},
 }};
 

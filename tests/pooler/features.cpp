@@ -134,9 +134,7 @@ const std::vector<Feature>& features() {
 
       row("Copy", kRest, "`COPY … FROM STDIN`, `COPY … TO STDOUT`", everywhere()),
       row("LargeObject", kRest, "large objects (`lo_open`, `lo_read`, …)", in_transactions()),
-      row("Cancel", kRest, "cancelling a query", everywhere(),
-          "with several replicas, again after a second: of two that come within a millisecond, "
-          "PgBouncer may let one wait for the next"),
+      row("Cancel", kRest, "cancelling a query", everywhere()),
   };
   return all;
 }
