@@ -1,5 +1,7 @@
 #include "api/pooler_config.h"
 #include "api/reader.h"
+#include "api/shape.h"
+#include "base/json.h"
 
 namespace pooler::api {
 namespace {
@@ -140,6 +142,7 @@ void read_spec(Reader reader, Spec& spec) {
     if (key == "connectionSecret") read_connection_secret(value, spec.connection_secret);
     if (key == "pgbouncer") read_member(value, "image", spec.pgbouncer.image);
     if (key == "drain") read_drain(value, spec.drain);
+    if (key == "pod") spec.pod = to_bytes(read_fields(value, kPodFields));
   });
 }
 

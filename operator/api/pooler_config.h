@@ -134,6 +134,9 @@ struct Spec {
   ConnectionSecret connection_secret;
   PgBouncer pgbouncer;
   Drain drain;
+  // What the user adds to the pods: a JSON object with the fields that the CRD has, each of its
+  // type. Whether their values make sense together is the API server's to say.
+  std::string pod = "{}";
 };
 
 // What a user got wrong, in the words of a condition: reason, the field's path and the remedy.

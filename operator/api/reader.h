@@ -37,6 +37,11 @@ class Reader {
 
   using Field = std::function<void(std::string_view, Reader)>;
 
+  // Reports that the value is no such thing: "must be <expected>".
+  void mismatch(std::string_view expected) const {
+    mismatches_.push_back({path_, "must be " + std::string(expected)});
+  }
+
   // Calls `field` with each key and value. null counts as absent, here and below.
   void object(const Field& field) {
     ondemand::object object;
@@ -96,6 +101,20 @@ class Reader {
     if (read_integer(number)) out = number;
   }
 
+  // A number counts as its digits; false where there is neither.
+  bool read_text_or_integer(std::string& out) {
+    ondemand::json_type type{};
+    if (value_.type().get(type) == simdjson::SUCCESS && type == ondemand::json_type::number) {
+      std::int64_t number = 0;
+      if (!read_integer(number)) return false;
+      out = std::to_string(number);
+      return true;
+    }
+    const std::size_t before = mismatches_.size();
+    read(out);
+    return mismatches_.size() == before;
+  }
+
   // One of a few words.
   template <class Enum>
   void read(Enum& out, std::initializer_list<std::pair<std::string_view, Enum>> words) {
@@ -136,10 +155,6 @@ class Reader {
     }
     out = static_cast<Integer>(number);
     return true;
-  }
-
-  void mismatch(std::string_view expected) {
-    mismatches_.push_back({path_, "must be " + std::string(expected)});
   }
 
   ondemand::value value_;

@@ -11,6 +11,7 @@ namespace pooler::kube {
 namespace {
 
 constexpr int kTakeOverTries = 5;
+constexpr const char* kDryRun = "&dryRun=All";
 
 bool success(int status) { return status >= 200 && status < 300; }
 
@@ -86,14 +87,18 @@ ApiResult<std::string> Client::get_raw(const ResourceType& type, const ObjectKey
   return request(get);
 }
 
-ApiResult<std::string> Client::create_raw(const ResourceType& type, const Json& body) {
+Request Client::post(const ResourceType& type, const Json& body) const {
   Request post;
   post.method = Method::kPost;
   post.path = type.collection(field(body, "namespace")) +
               "?fieldManager=" + url_encode(options_.field_manager);
   post.body = to_bytes(body);
   post.content_type = "application/json";
-  return request(post);
+  return post;
+}
+
+ApiResult<std::string> Client::create_raw(const ResourceType& type, const Json& body) {
+  return request(post(type, body));
 }
 
 std::string Client::apply_query() const {
@@ -102,12 +107,26 @@ std::string Client::apply_query() const {
 
 ApiResult<std::string> Client::apply_raw(const ResourceType& type, const Json& body,
                                          const Meta& current) {
+  return apply_with(type, body, current, "");
+}
+
+ApiResult<std::string> Client::apply_with(const ResourceType& type, const Json& body,
+                                          const Meta& current, const char* query) {
   if (!current.applied_by(options_.field_manager)) {
     auto taken = take_over_own_updates(type, current);
     if (!taken) return failure(taken.error());
   }
-  return patch_with_uid(type.object(current.key()) + apply_query(), "application/apply-patch+yaml",
-                        body, current);
+  return patch_with_uid(type.object(current.key()) + apply_query() + query,
+                        "application/apply-patch+yaml", body, current);
+}
+
+ApiResult<Unit> Client::dry_run(const ResourceType& type, const Json& body, const Meta& current) {
+  const bool create = current.uid.empty();
+  Request asked = post(type, body);
+  asked.path += kDryRun;
+  auto answer = create ? request(asked) : apply_with(type, body, current, kDryRun);
+  if (!answer) return failure(answer.error());
+  return Unit{};
 }
 
 ApiResult<std::string> Client::apply_status_raw(const ResourceType& type, const Json& body,

@@ -78,6 +78,9 @@ class Client {
   ApiResult<K> apply(const Json& body, const Meta& current) {
     return decoded<K>(apply_raw(K::kType, body, current));
   }
+  // What create() (where `current` has no uid) or apply() would be answered; nothing is kept, but
+  // for whom fields belong to.
+  ApiResult<Unit> dry_run(const ResourceType& type, const Json& body, const Meta& current);
   // Server-side apply of the status subresource, with force. `body` needs only apiVersion, kind,
   // metadata.name, .namespace and status. The server does not compare the uid of a custom resource
   // here: the status of a namesake can be overwritten, and is mended by its own reconcile.
@@ -125,6 +128,9 @@ class Client {
   }
   static ApiError undecodable(const std::string& why);
   [[nodiscard]] std::string apply_query() const;
+  [[nodiscard]] Request post(const ResourceType& type, const Json& body) const;
+  ApiResult<std::string> apply_with(const ResourceType& type, const Json& body, const Meta& current,
+                                    const char* query);
   ApiResult<std::string> patch_with_uid(std::string path, std::string content_type,
                                         const Json& body, const Meta& current);
   ApiResult<Unit> take_over_own_updates(const ResourceType& type, const Meta& current);

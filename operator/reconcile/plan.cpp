@@ -353,7 +353,10 @@ class Planner {
 
   // Whether RELOADs may begin: a new configuration may need the new template.
   [[nodiscard]] bool template_written() const {
-    if (!see_.workload.ours() || !see_.workload.revision_known || !admin_) return false;
+    return see_.workload.ours() && see_.workload.revision_known && admin_ && only_replicas_differ();
+  }
+
+  [[nodiscard]] bool only_replicas_differ() const {
     return !differs(pgbouncer::stateful_set(config_, image(), see_.workload.replicas),
                     see_.workload);
   }
@@ -402,10 +405,7 @@ class Planner {
     const bool has_files = found_.target || see_.files.ours();
     if (!has_files) return;  // the database was never reached: nothing to run yet
     write_files();
-    const std::size_t before = plan_.writes.size();
-    write(kube::StatefulSet::kType,
-          pgbouncer::stateful_set(config_, image(), found_.rollout.replicas), see_.workload);
-    const bool changed = plan_.writes.size() != before;
+    const bool changed = write_stateful_set();
     if (changed && see_.workload.ownership == Ownership::kAbsent) {
       plan_.writes.back().notice =
           note("Created", "Create",
@@ -421,6 +421,21 @@ class Planner {
     if (found_.rollout.replace && plan_.writes.empty() && see_.workload.revision_known) {
       replace_pod(*found_.rollout.replace);
     }
+  }
+
+  // Whether there is something to write. A template that the API server refuses is found out
+  // before anything is written that goes with it.
+  bool write_stateful_set() {
+    const std::size_t before = plan_.writes.size();
+    write(kube::StatefulSet::kType,
+          pgbouncer::stateful_set(config_, image(), found_.rollout.replicas), see_.workload);
+    if (plan_.writes.size() == before) return false;
+    if (only_replicas_differ()) return true;
+    const Write& set = plan_.writes.back();
+    plan_.trials.push_back({set.type, set.body, set.current, {}});
+    plan_.trials.push_back(
+        {kube::Pod::kType, to_bytes(pgbouncer::pod_of_template(config_, image())), {}, {}});
+    return true;
   }
 
   void write_files() {

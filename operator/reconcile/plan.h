@@ -45,9 +45,10 @@ struct Touch {
   std::string value;
 };
 
-// Done in this order: writes, touches, removals, status. The first write that fails ends the first
-// three.
+// Done in this order: trials, writes, touches, removals, status. The first that fails ends all but
+// the last.
 struct Plan {
+  std::vector<Write> trials;  // dry runs: what has a pod template is refused before all else
   std::vector<Write> writes;
   std::vector<Touch> touches;
   std::vector<Removal> removals;

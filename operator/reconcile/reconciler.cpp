@@ -18,6 +18,33 @@ kube::ReconcileError as_error(const kube::ApiError& error) {
   return {std::string(to_string(error.kind)) + ": " + error.message};
 }
 
+// The API server will not take this object, however often it is sent.
+bool is_refusal(const kube::ApiError& error) {
+  return error.kind == kube::ErrorKind::kInvalid || error.kind == kube::ErrorKind::kForbidden ||
+         error.kind == kube::ErrorKind::kBadRequest;
+}
+
+// With the object that it is about.
+kube::ApiError named(kube::ApiError error, const Write& write) {
+  const Json body = parse_json(write.body);
+  const kube::ObjectKey key{body["metadata"]["namespace"], body["metadata"]["name"]};
+  error.message =
+      std::string(write.type.kind) + " " + to_string(key) + ": " + std::move(error.message);
+  return error;
+}
+
+// Says nothing of the template: a name that is taken (the write tells of whom), no room in a quota
+// for one more pod where one takes the place of another, a namespace so new that it has no service
+// account yet.
+bool is_beside_the_point(const kube::ApiError& error) {
+  const auto says = [&error](const char* words) {
+    return error.message.find(words) != std::string::npos;
+  };
+  return error.kind == kube::ErrorKind::kAlreadyExists ||
+         (error.kind == kube::ErrorKind::kForbidden &&
+          (says("exceeded quota") || says("error looking up service account")));
+}
+
 Json status_body(const api::PoolerConfig& config, const api::Status& status) {
   return {{"apiVersion", api::kApiVersion},
           {"kind", api::kKind},
@@ -70,17 +97,20 @@ Result<kube::Requeue, kube::ReconcileError> Reconciler::reconcile(const kube::Ob
   publish_claim(key, planned.claim);
   const auto failed = carry_out(*object->config, planned);
   if (failed && failed->namespace_terminating()) return kube::Requeue{};  // it goes with it
-  const bool refused = failed && (failed->kind == kube::ErrorKind::kInvalid ||
-                                  failed->kind == kube::ErrorKind::kForbidden);
+  const bool refused = failed && is_refusal(*failed);
   const std::string refusal = refused ? failed->message : "";
-  const bool news = std::exchange((*memory_.lock())[key].write_refused, refusal) != refusal;
+  const bool before = !std::exchange((*memory_.lock())[key].write_refused, refusal).empty();
+  if (refused && !before) {  // this round's status does not know of it yet
+    enqueue(key);
+    return failure(as_error(*failed));
+  }
 
   const auto wait = write_status(*object, planned.status);
   if (!wait) return failure(as_error(wait.error()));
   if (!*wait) {
     for (const Notice& notice : planned.notices) tell(*object->config, notice);
   }
-  if (news) enqueue(key);
+  if (before && !refused) enqueue(key);
   if (failed) return failure(as_error(*failed));
   kube::Requeue again{planned.look_again};
   if (*wait) again.after = again.after ? std::min(*again.after, **wait) : **wait;
@@ -145,6 +175,10 @@ void Reconciler::publish_claim(const kube::ObjectKey& key, Claim claim) {
 
 std::optional<kube::ApiError> Reconciler::carry_out(const api::PoolerConfig& config,
                                                     const Plan& plan) {
+  for (const Write& each : plan.trials) {
+    const auto answer = client_.dry_run(each.type, parse_json(each.body), each.current);
+    if (!answer && !is_beside_the_point(answer.error())) return named(answer.error(), each);
+  }
   for (const Write& each : plan.writes) {
     if (auto failed = write(each)) return failed;
     tell(config, each.notice);
@@ -180,10 +214,7 @@ std::optional<kube::ApiError> Reconciler::write_as(const Write& each, kube::Stor
   if (create && answer.error().kind == kube::ErrorKind::kAlreadyExists) {
     observer_.taken(K::kType, key);
   }
-  kube::ApiError error = answer.error();
-  error.message =
-      std::string(K::kType.kind) + " " + to_string(key) + ": " + std::move(error.message);
-  return error;
+  return named(answer.error(), each);
 }
 
 // Only hurries what comes anyway: a pod that is gone, or a lost answer, is no error.

@@ -199,6 +199,24 @@ TEST_F(ApiContract, ApplyThatChangesNothingIsNoWrite) {
   EXPECT_EQ(second->meta.resource_version, first->meta.resource_version);
 }
 
+TEST_F(ApiContract, ADryRunIsAnsweredLikeTheWriteAndKeepsNothing) {
+  const std::string name = unique("secret");
+  ASSERT_TRUE(client_.dry_run(Secret::kType, secret(name), {}).ok());
+  EXPECT_EQ(kind_of(client_.get_raw(Secret::kType, {ns_, name})), ErrorKind::kNotFound);
+  const auto made = created<Secret>(secret(name));
+  const auto applied = client_.apply<Secret>(secret(name), made.meta);
+  ASSERT_TRUE(applied.ok());
+  ASSERT_TRUE(client_.dry_run(Secret::kType, secret(name, {{"b", "Mg=="}}), applied->meta).ok());
+  Json other_type = secret(name);
+  other_type["type"] = "example.com/other";
+  const auto refused = client_.dry_run(Secret::kType, other_type, applied->meta);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().kind, ErrorKind::kInvalid);
+  const auto now = client_.get<Secret>(made.meta.key());
+  ASSERT_TRUE(now.ok());
+  EXPECT_EQ(now->meta.resource_version, applied->meta.resource_version);
+}
+
 TEST_F(ApiContract, ApplyToWhatIsGoneIsConflictAndMakesNothing) {
   const std::string name = unique("secret");
   const auto made = created<Secret>(secret(name));

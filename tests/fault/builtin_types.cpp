@@ -28,6 +28,36 @@ void stateful_set_defaults(Object& set) {
   if (!set.contains("status")) set["status"] = {{"replicas", 0}};
 }
 
+using Wrong = std::optional<std::pair<std::string, std::string>>;
+
+// Two of the rules for a pod's spec: one that a template is held to as well, and one of the
+// admission that only pods meet.
+Wrong wrong_toleration(const Object& spec, const std::string& path) {
+  const Object tolerations = spec.value("tolerations", Object::array());
+  for (std::size_t i = 0; i < tolerations.size(); ++i) {
+    const std::string word = tolerations[i].value("operator", "Equal");
+    if (word == "Equal" || word == "Exists") continue;
+    return std::pair{"Unsupported value: \"" + word + "\": supported values: \"Equal\", \"Exists\"",
+                     path + ".tolerations[" + std::to_string(i) + "].operator"};
+  }
+  return std::nullopt;
+}
+
+Wrong wrong_pod(const Object& pod) {
+  const Object spec = pod.value("spec", Object::object());
+  const std::string priority = spec.value("priorityClassName", "");
+  if (!priority.empty() && !priority.starts_with("system-")) {
+    return std::pair{"no PriorityClass with name " + priority + " was found",
+                     std::string("spec.priorityClassName")};
+  }
+  return wrong_toleration(spec, "spec");
+}
+
+Wrong wrong_stateful_set(const Object& set) {
+  return wrong_toleration(set.value("/spec/template/spec"_json_pointer, Object::object()),
+                          "spec.template.spec");
+}
+
 TypeRules rules(std::string api_version, std::string kind, std::string plural) {
   TypeRules type;
   type.api_version = std::move(api_version);
@@ -55,6 +85,7 @@ std::vector<TypeRules> builtin_types() {
   pod.generation = true;
   pod.graceful = true;
   pod.immutable = {"/spec"};
+  pod.validate = wrong_pod;
   types.push_back(pod);
   TypeRules set = rules("apps/v1", "StatefulSet", "statefulsets");
   set.status_subresource = true;
@@ -62,6 +93,7 @@ std::vector<TypeRules> builtin_types() {
   set.immutable = {"/spec/serviceName", "/spec/selector", "/spec/podManagementPolicy",
                    "/spec/volumeClaimTemplates"};
   set.defaults = stateful_set_defaults;
+  set.validate = wrong_stateful_set;
   types.push_back(set);
   TypeRules deployment = rules("apps/v1", "Deployment", "deployments");
   deployment.status_subresource = true;

@@ -103,7 +103,10 @@ kube::Response FakeApiServer::handle(const kube::Request& request) {
       failure(plain(404, "NotFound", "the server could not find the requested resource"));
   if (type != nullptr) {
     try {
+      std::function<void()> undo;
+      if (query(*route, "dryRun") == "All") undo = store_.undo();
       answer = dispatch(request, *route, *type);
+      if (undo) undo();
     } catch (const Object::exception& thrown) {
       answer = failure(plain(400, "BadRequest", thrown.what()));
     }

@@ -408,6 +408,18 @@ void ObjectStore::log(const TypeRules& type, const kube::ObjectKey& key, Snapsho
   keep_history(history_limit_);
 }
 
+std::function<void()> ObjectStore::undo() {
+  return [this, objects = objects_, version = version_, uids = uids_, oldest = oldest_,
+          history = history_, writes = writes_] {
+    objects_ = objects;
+    version_ = version;
+    uids_ = uids;
+    oldest_ = oldest;
+    history_ = history;
+    writes_ = writes;
+  };
+}
+
 void ObjectStore::compact() {
   oldest_ = version_;
   history_.clear();

@@ -94,6 +94,9 @@ class ObjectStore {
   // Takes an object away at once, whatever its grace and finalizers (as kubelet ends a Pod).
   void erase(const TypeRules& type, const kube::ObjectKey& key, const std::string& verb);
 
+  // Puts everything back to how it is now: for a dry run.
+  [[nodiscard]] std::function<void()> undo();
+
   void terminate_namespace(const std::string& ns) { terminating_.insert(ns); }
 
   [[nodiscard]] std::uint64_t version() const { return version_; }

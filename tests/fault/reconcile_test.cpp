@@ -69,6 +69,30 @@ void retained(OperatorWorld& world) {
   create(world);
 }
 
+void pods_changed(OperatorWorld& world) {
+  create(world);
+  world.user_edits([](Object& spec) {
+    spec["pod"] = {{"nodeSelector", {{"disk", "ssd"}}},
+                   {"metadata", {{"labels", {{"team", "shop"}}}}},
+                   {"resources", {{"limits", {{"memory", "1024Mi"}}}}}};
+  });
+  ASSERT_TRUE(world.settle());
+  world.user_edits([](Object& spec) { spec.erase("pod"); });
+  ASSERT_TRUE(world.settle());
+}
+
+// By the admission of pods; then corrected.
+void pods_refused(OperatorWorld& world) {
+  create(world);
+  world.user_edits([](Object& spec) { spec["pod"]["priorityClassName"] = "absent"; });
+  ASSERT_TRUE(world.settle());
+  ASSERT_NE(world.end_state().find("Stalled True InvalidPodTemplate"), std::string::npos)
+      << world.end_state();
+  world.user_edits(
+      [](Object& spec) { spec["pod"]["priorityClassName"] = "system-cluster-critical"; });
+  ASSERT_TRUE(world.settle());
+}
+
 struct Case {
   const char* name;
   Story story;
@@ -113,7 +137,8 @@ INSTANTIATE_TEST_SUITE_P(
                                      Case{"RollOutOfOne", one_replica_rolled_out},
                                      Case{"Scale", scaled}, Case{"Reload", reloaded},
                                      Case{"ReloadRefused", reload_refused},
-                                     Case{"Retained", retained}),
+                                     Case{"Retained", retained},
+                                     Case{"Pods", pods_changed}, Case{"PodsRefused", pods_refused}),
                      testing::Values(Named{"Crash", Fault::kCrash},
                                      Named{"ResponseLost", Fault::kResponseLost},
                                      Named{"NotApplied", Fault::kNotApplied},
@@ -294,6 +319,37 @@ TEST(Retained, WhatLacksAMarkIsSomebodyElses) {
         << world.end_state();
     EXPECT_EQ(world.server().find(kube::Secret::kType, {"shop", "orders-pooler"}), theirs);
   }
+}
+
+TEST(PodTemplate, ThatIsRefusedIsSaidAndNothingOfItIsWritten) {
+  const auto stored = [](OperatorWorld& world) {
+    std::vector<Object> objects = world.server().all(kube::Pod::kType);
+    objects.push_back(*world.server().find(kube::StatefulSet::kType, {"shop", "orders-pooler"}));
+    objects.push_back(*world.server().find(kube::Secret::kType, {"shop", "orders-pooler-config"}));
+    for (Object& object : objects) {
+      object["metadata"].erase("managedFields");  // whose fields they are may change
+      object["metadata"].erase("resourceVersion");
+    }
+    return objects;
+  };
+  OperatorWorld world;
+  create(world);
+  const auto before = stored(world);
+  world.user_edits([](Object& spec) {
+    spec["poolMode"] = "session";
+    spec["pod"]["tolerations"] = {{{"key", "a"}, {"operator", "Maybe"}}};
+  });
+  ASSERT_TRUE(world.settle());
+  EXPECT_NE(message_of(world, "ConfigurationValid")
+                .find("spec.template.spec.tolerations[0].operator: Unsupported value: \"Maybe\""),
+            std::string::npos)
+      << message_of(world, "ConfigurationValid");
+  EXPECT_NE(world.end_state().find("PoolerAvailable True"), std::string::npos);
+  EXPECT_EQ(stored(world), before);
+
+  world.user_edits([](Object& spec) { spec["pod"]["tolerations"][0]["operator"] = "Exists"; });
+  ASSERT_TRUE(world.settle());
+  EXPECT_NE(world.end_state().find("Ready True"), std::string::npos) << world.end_state();
 }
 
 TEST(Children, DeletedByHandReturn) {

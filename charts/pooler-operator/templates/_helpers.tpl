@@ -64,10 +64,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   resources: [statefulsets]
   verbs: [get, list, watch, create, patch, delete]
 # ... and replaced one by one by the operator, drained, when they are out of date (delete); an
-# annotation brings a new configuration to a pod at once instead of in a minute (patch).
+# annotation brings a new configuration to a pod at once instead of in a minute (patch). Before a
+# StatefulSet's template changes, the API server is asked by a dry run whether it would take such a
+# pod (create); no pod is ever made so.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch, patch, delete]
+  verbs: [get, list, watch, create, patch, delete]
 # Made while there is more than one replica.
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]

@@ -77,7 +77,26 @@ Json tcp_probe(int period, int failures) {
           {"failureThreshold", failures}};
 }
 
-Json container(const api::PoolerConfig& config, const std::string& image) {
+// `ours` with what the user adds or sets otherwise.
+Json with_users(Json ours, const Json& pod, const char* field) {
+  if (pod.contains(field)) ours.update(pod[field]);
+  return ours;
+}
+
+Json resources(const Json& pod) {
+  if (pod.contains("resources") && !pod["resources"].empty()) return pod["resources"];
+  return {{"requests", {{"cpu", "50m"}, {"memory", "32Mi"}}},
+          {"limits", {{"cpu", "1"}, {"memory", "256Mi"}}}};
+}
+
+Json container_security(const Json& pod) {
+  return with_users({{"allowPrivilegeEscalation", false},
+                     {"readOnlyRootFilesystem", true},
+                     {"capabilities", {{"drop", Json::array({"ALL"})}}}},
+                    pod, "containerSecurityContext");
+}
+
+Json container(const api::PoolerConfig& config, const Json& pod, const std::string& image) {
   Json liveness = tcp_probe(10, 6);
   // A process that does not accept has no transactions worth the pod's long grace.
   liveness["timeoutSeconds"] = 5;
@@ -98,13 +117,8 @@ Json container(const api::PoolerConfig& config, const std::string& image) {
       // The pod has left the endpoints; until every node knows, clients still come.
       {"lifecycle",
        {{"preStop", {{"sleep", {{"seconds", config.spec.drain.endpoint_propagation_seconds}}}}}}},
-      {"resources",
-       {{"requests", {{"cpu", "50m"}, {"memory", "32Mi"}}},
-        {"limits", {{"cpu", "1"}, {"memory", "256Mi"}}}}},
-      {"securityContext",
-       {{"allowPrivilegeEscalation", false},
-        {"readOnlyRootFilesystem", true},
-        {"capabilities", {{"drop", Json::array({"ALL"})}}}}},
+      {"resources", resources(pod)},
+      {"securityContext", container_security(pod)},
       {"volumeMounts",
        Json::array(
            {{{"name", "config"}, {"mountPath", std::string(kMountPath)}, {"readOnly", true}}})}};
@@ -117,33 +131,68 @@ Json spread(const api::PoolerConfig& config, const char* topology_key) {
           {"labelSelector", {{"matchLabels", selector_labels(config)}}}};
 }
 
+// The user's constraints know their pods' labels only by ours.
+Json spreads(const api::PoolerConfig& config, const Json& pod) {
+  if (!pod.contains("topologySpreadConstraints")) {
+    return Json::array(
+        {spread(config, "kubernetes.io/hostname"), spread(config, "topology.kubernetes.io/zone")});
+  }
+  Json constraints = pod["topologySpreadConstraints"];
+  for (Json& constraint : constraints) {
+    if (constraint.contains("labelSelector")) continue;
+    constraint["labelSelector"] = {{"matchLabels", selector_labels(config)}};
+  }
+  return constraints;
+}
+
 // Ties the keys of the admin Secret to each other, so that an edited one is noticed without the
 // thousands of rounds that checking the verifier against the password takes.
 std::string checksum(const Admin& admin) {
   return hex_encode(hmac_sha256(admin.hash_key, admin.password + "\n" + admin.verifier));
 }
 
-Json pod_spec(const api::PoolerConfig& config, const std::string& image) {
+Json pod_spec(const api::PoolerConfig& config, const Json& pod, const std::string& image) {
   const auto& drain = config.spec.drain;
-  return {
+  Json spec = {
       {"automountServiceAccountToken", false},
       {"enableServiceLinks", false},
       {"terminationGracePeriodSeconds",
        drain.endpoint_propagation_seconds + drain.max_transaction_seconds + kGraceMarginSeconds},
       // The group lets this user read the files of the Secret, and nobody else.
-      {"securityContext",
-       {{"runAsNonRoot", true},
-        {"runAsUser", kUser},
-        {"runAsGroup", kUser},
-        {"fsGroup", kUser},
-        {"seccompProfile", {{"type", "RuntimeDefault"}}}}},
-      {"topologySpreadConstraints", Json::array({spread(config, "kubernetes.io/hostname"),
-                                                 spread(config, "topology.kubernetes.io/zone")})},
-      {"containers", Json::array({container(config, image)})},
+      {"securityContext", with_users({{"runAsNonRoot", true},
+                                      {"runAsUser", kUser},
+                                      {"runAsGroup", kUser},
+                                      {"fsGroup", kUser},
+                                      {"seccompProfile", {{"type", "RuntimeDefault"}}}},
+                                     pod, "securityContext")},
+      {"topologySpreadConstraints", spreads(config, pod)},
+      {"containers", Json::array({container(config, pod, image)})},
       {"volumes",
        Json::array(
            {{{"name", "config"},
              {"secret", {{"secretName", config_secret_name(config)}, {"defaultMode", 0440}}}}})}};
+  for (const char* field :
+       {"nodeSelector", "tolerations", "affinity", "priorityClassName", "imagePullSecrets"}) {
+    if (pod.contains(field)) spec[field] = pod[field];
+  }
+  return spec;
+}
+
+// Ours win: Services, watches and the drain go by them.
+Json pod_metadata(const api::PoolerConfig& config, const Json& pod) {
+  const Json given = pod.value("metadata", Json::object());
+  const Json added = given.value("labels", Json::object());
+  Json metadata = {{"labels", labels(config)}};
+  for (const auto& [key, value] : added.items()) {
+    if (!metadata["labels"].contains(key)) metadata["labels"][key] = value;
+  }
+  if (given.contains("annotations")) metadata["annotations"] = given["annotations"];
+  return metadata;
+}
+
+Json pod_template(const api::PoolerConfig& config, const std::string& image) {
+  const Json pod = parse_json(config.spec.pod);
+  return {{"metadata", pod_metadata(config, pod)}, {"spec", pod_spec(config, pod, image)}};
 }
 
 }  // namespace
@@ -215,15 +264,21 @@ Json config_secret(const api::PoolerConfig& config,
 
 Json stateful_set(const api::PoolerConfig& config, const std::string& image, int replicas) {
   Json body = object(config, "apps/v1", "StatefulSet", workload_name(config));
-  body["spec"] = {
-      {"replicas", replicas},
-      {"serviceName", peers_name(config)},
-      {"podManagementPolicy", "Parallel"},
-      {"updateStrategy", {{"type", "OnDelete"}}},
-      {"revisionHistoryLimit", 2},
-      {"selector", {{"matchLabels", selector_labels(config)}}},
-      {"template",
-       {{"metadata", {{"labels", labels(config)}}}, {"spec", pod_spec(config, image)}}}};
+  body["spec"] = {{"replicas", replicas},
+                  {"serviceName", peers_name(config)},
+                  {"podManagementPolicy", "Parallel"},
+                  {"updateStrategy", {{"type", "OnDelete"}}},
+                  {"revisionHistoryLimit", 2},
+                  {"selector", {{"matchLabels", selector_labels(config)}}},
+                  {"template", pod_template(config, image)}};
+  return body;
+}
+
+Json pod_of_template(const api::PoolerConfig& config, const std::string& image) {
+  Json body = {{"apiVersion", "v1"}, {"kind", "Pod"}};
+  body.update(pod_template(config, image));
+  body["metadata"]["name"] = workload_name(config) + "-dry-run";
+  body["metadata"]["namespace"] = config.ns;
   return body;
 }
 

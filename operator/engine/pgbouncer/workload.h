@@ -34,6 +34,9 @@ inline constexpr std::size_t kAdminRandomBytes = 80;
                                  const std::map<std::string, std::string>& files);
 [[nodiscard]] Json stateful_set(const api::PoolerConfig& config, const std::string& image,
                                 int replicas);
+// A pod as the StatefulSet would make it, to ask the API server whether it takes such a one; it is
+// never made.
+[[nodiscard]] Json pod_of_template(const api::PoolerConfig& config, const std::string& image);
 // Made only while replicas > 1.
 [[nodiscard]] Json pod_disruption_budget(const api::PoolerConfig& config);
 // Annotation: a keyed hash, of the whole body; on the published Secret of its data.

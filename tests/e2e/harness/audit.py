@@ -14,7 +14,7 @@ class Audit:
         self.offset = os.path.getsize(self.file)
 
     def writes(self, user):
-        """Every answered request of `user` that writes, as dicts of the audit log."""
+        """Every answered request of `user` that writes, as dicts of the audit log; a dry run does not."""
         found = []
         with open(self.file, "rb") as file:
             file.seek(self.offset)
@@ -22,7 +22,8 @@ class Audit:
                 if not line.endswith(b"\n"):
                     break
                 event = json.loads(line)
-                if event["user"]["username"] == user and event["stage"] == "ResponseComplete":
+                if event["user"]["username"] == user and event["stage"] == "ResponseComplete" and \
+                        "dryRun=" not in event["requestURI"]:
                     found.append(event)
         return found
 

@@ -90,6 +90,78 @@ TEST(Decode, FillsInDefaults) {
   EXPECT_FALSE(config.reconcile_disabled);
 }
 
+std::string pod_of(const std::string& pod) {
+  const PoolerConfig config =
+      decoded(R"({"metadata": {"name": "orders"}, "spec": {"pod": )" + pod + "}}");
+  EXPECT_THAT(config.unreadable, IsEmpty());
+  return config.spec.pod;
+}
+
+TEST(DecodePod, KeepsWhatIsThereAndNothingElse) {
+  EXPECT_EQ(decoded(R"({"metadata": {"name": "orders"}})").spec.pod, "{}");
+  EXPECT_EQ(pod_of("{}"), "{}");
+  EXPECT_EQ(pod_of("null"), "{}");
+  const std::string whole =
+      R"({"tolerations":[{"key":"a","tolerationSeconds":0}],)"
+      R"("metadata":{"labels":{"team":""}},"securityContext":{"supplementalGroups":[7]}})";
+  EXPECT_EQ(pod_of(whole), whole) << "a label may be empty, and zero is a number";
+  EXPECT_EQ(pod_of(R"({"containers": [{}], "hostNetwork": true, "securityContext":
+                       {"runAsNonRoot": false}, "containerSecurityContext":
+                       {"privileged": true, "capabilities": {"add": ["ALL"]}}})"),
+            R"({"securityContext":{},"containerSecurityContext":{}})");
+  EXPECT_EQ(pod_of(R"({"priorityClassName": "", "tolerations": [], "nodeSelector": {}})"), "{}")
+      << "the API server drops them, too";
+  const std::string everywhere =
+      R"({"affinity":{"podAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":)"
+      R"([{"topologyKey":"zone","namespaceSelector":{}}]}}})";
+  EXPECT_EQ(pod_of(everywhere), everywhere) << "an empty selector selects everything";
+}
+
+TEST(DecodePod, ReportsWhatDoesNotFitWithItsPath) {
+  const PoolerConfig config = decoded(R"({"metadata": {"name": "orders"}, "spec": {"pod": {
+      "tolerations": [{"key": "a"}, {"key": 1}], "securityContext": {"runAsUser": 0},
+      "resources": {"limits": {"cpu": "much"}}}}})");
+  std::vector<std::string> fields;
+  for (const auto& problem : config.unreadable) fields.push_back(problem.field);
+  EXPECT_THAT(fields,
+              ElementsAre("spec.pod.tolerations[1].key", "spec.pod.securityContext.runAsUser",
+                          "spec.pod.resources.limits.cpu"));
+  EXPECT_THAT(config.unreadable[1].message, HasSubstr("from 1 to 2147483647"));
+  EXPECT_THAT(config.unreadable[2].message, HasSubstr("quantity"));
+}
+
+// As `kubectl get -o yaml` shows them after they were applied.
+TEST(DecodePod, WritesQuantitiesAsTheApiServerDoes) {
+  const std::pair<const char*, const char*> cases[] = {{"2", "2"},
+                                                       {"\"2\"", "2"},
+                                                       {"1000", "1k"},
+                                                       {"\"1000m\"", "1"},
+                                                       {"\"0.5\"", "500m"},
+                                                       {"\"1.5\"", "1500m"},
+                                                       {"\"0.5m\"", "500u"},
+                                                       {"\"0\"", "0"},
+                                                       {"\"0.0\"", "0"},
+                                                       {"\"256Mi\"", "256Mi"},
+                                                       {"\"1024Mi\"", "1Gi"},
+                                                       {"\"1.5Gi\"", "1536Mi"},
+                                                       {"\"0.5Ki\"", "512"},
+                                                       {"\"2048\"", "2048"},
+                                                       {"\"1000000k\"", "1G"},
+                                                       {"\"1024Ei\"", "1024Ei"}};
+  for (const auto& [given, stored] : cases) {
+    EXPECT_EQ(pod_of(std::string(R"({"resources":{"limits":{"memory":)") + given + "}}}"),
+              std::string(R"({"resources":{"limits":{"memory":")") + stored + "\"}}}")
+        << given;
+  }
+  for (const char* bad : {"\"\"", "\"-1\"", "-1", "\"1 Gi\"", "\"0.1Gi\"", "\"1e3\"", "\"1.2.3\"",
+                          "\".5\"", "\"1Zi\"", "\"1.0001\"", "\"1u\"", "1.5", "true"}) {
+    const PoolerConfig config = decoded(
+        std::string(R"({"metadata": {"name": "o"}, "spec": {"pod": {"resources": {"limits": )") +
+        R"({"memory": )" + bad + "}}}}}");
+    EXPECT_EQ(config.unreadable.size(), 1U) << bad;
+  }
+}
+
 TEST(Decode, NullIsAbsent) {
   const PoolerConfig config = decoded(
       R"({"metadata": {"name": "orders", "annotations": null, "deletionTimestamp": null},

@@ -131,6 +131,65 @@ TEST(StatefulSet, RunsPgbouncerWithAsFewRightsAsPossible) {
   EXPECT_FALSE(container["volumeMounts"][0].contains("subPath"));
 }
 
+Json template_with(const std::string& pod) {
+  api::PoolerConfig config = orders();
+  config.spec.pod = pod;
+  return stateful_set(config, "pgbouncer:test", 2)["spec"]["template"];
+}
+
+TEST(PodTemplate, TakesOverWhatTheUserAdds) {
+  const Json pod = template_with(R"({"nodeSelector": {"disk": "ssd"},
+      "tolerations": [{"key": "pooler", "operator": "Exists"}], "priorityClassName": "high",
+      "affinity": {"nodeAffinity": {}}, "imagePullSecrets": [{"name": "registry"}],
+      "metadata": {"labels": {"team": "shop"}, "annotations": {"mesh": "no"}}})");
+  EXPECT_EQ(pod["spec"]["nodeSelector"]["disk"], "ssd");
+  EXPECT_EQ(pod["spec"]["tolerations"][0]["key"], "pooler");
+  EXPECT_EQ(pod["spec"]["priorityClassName"], "high");
+  EXPECT_TRUE(pod["spec"].contains("affinity"));
+  EXPECT_EQ(pod["spec"]["imagePullSecrets"][0]["name"], "registry");
+  EXPECT_EQ(pod["metadata"]["labels"]["team"], "shop");
+  EXPECT_EQ(pod["metadata"]["annotations"]["mesh"], "no");
+  EXPECT_FALSE(template_with("{}")["metadata"].contains("annotations"));
+}
+
+TEST(PodTemplate, LabelsAndRightsThatTheOperatorReliesOnWin) {
+  const Json pod = template_with(R"({"metadata": {"labels": {"pooler.dev/poolerconfig": "other",
+      "app.kubernetes.io/managed-by": "helm", "app.kubernetes.io/component": "x"}},
+      "securityContext": {"runAsUser": 1000640000}, "containerSecurityContext": {"runAsUser": 7}})");
+  const Json plain = template_with("{}");
+  EXPECT_EQ(pod["metadata"], plain["metadata"]);
+  EXPECT_EQ(pod["spec"]["securityContext"]["runAsUser"], 1000640000);
+  EXPECT_EQ(pod["spec"]["securityContext"]["runAsNonRoot"], true);
+  EXPECT_EQ(pod["spec"]["securityContext"]["fsGroup"], 65532);
+  const Json& container = pod["spec"]["containers"][0]["securityContext"];
+  EXPECT_EQ(container["runAsUser"], 7);
+  EXPECT_EQ(container["capabilities"]["drop"], Json::array({"ALL"}));
+  EXPECT_EQ(container["readOnlyRootFilesystem"], true);
+}
+
+TEST(PodTemplate, ResourcesAndSpreadReplaceTheDefaults) {
+  const Json pod = template_with(R"({"resources": {"requests": {"cpu": "2"}},
+      "topologySpreadConstraints": [{"topologyKey": "rack", "maxSkew": 2,
+      "whenUnsatisfiable": "DoNotSchedule"}]})");
+  EXPECT_EQ(pod["spec"]["containers"][0]["resources"],
+            Json::parse(R"({"requests": {"cpu": "2"}})"));
+  const Json& spread = pod["spec"]["topologySpreadConstraints"];
+  ASSERT_EQ(spread.size(), 1U);
+  EXPECT_EQ(spread[0]["topologyKey"], "rack");
+  EXPECT_EQ(spread[0]["labelSelector"]["matchLabels"]["pooler.dev/poolerconfig"], "orders");
+  EXPECT_EQ(template_with("{}")["spec"]["topologySpreadConstraints"].size(), 2U);
+}
+
+TEST(PodTemplate, IsAPodThatCanBeAskedAbout) {
+  const Json pod = pod_of_template(orders(), "pgbouncer:test");
+  const Json made = stateful_set(orders(), "pgbouncer:test", 2)["spec"]["template"];
+  EXPECT_EQ(pod["kind"], "Pod");
+  EXPECT_EQ(pod["metadata"]["namespace"], "shop");
+  EXPECT_EQ(pod["metadata"]["name"], "orders-pooler-dry-run");
+  EXPECT_EQ(pod["metadata"]["labels"], made["metadata"]["labels"]);
+  EXPECT_EQ(pod["spec"], made["spec"]);
+}
+
 TEST(StatefulSet, HoldsNoSecret) {
   EXPECT_THAT(to_bytes(stateful_set(orders_config(), "i", 1)),
               Not(HasSubstr(some_admin().password)));

@@ -56,6 +56,19 @@ TEST_F(ClientTest, R1_AnAnswerWithRetryAfterIsAskedAgainAfterThatTime) {
   EXPECT_EQ(waits_, (std::vector<Duration>{seconds(2), seconds(3)}));
 }
 
+TEST_F(ClientTest, ADryRunIsTheSameRequestThatKeepsNothing) {
+  transport_.answer(201, kObject);
+  EXPECT_TRUE(client_.dry_run(Secret::kType, body(), {}).ok());
+  EXPECT_EQ(sent().method, Method::kPost);
+  EXPECT_EQ(sent().path, "/api/v1/namespaces/ns/secrets?fieldManager=pooler-operator&dryRun=All");
+
+  transport_.answer(422, status(422, "Invalid", "spec"));
+  EXPECT_EQ(client_.dry_run(Secret::kType, body(), meta_).error().kind, ErrorKind::kInvalid);
+  EXPECT_EQ(sent(1).method, Method::kPatch);
+  EXPECT_EQ(sent(1).path,
+            "/api/v1/namespaces/ns/secrets/n?fieldManager=pooler-operator&force=true&dryRun=All");
+}
+
 TEST_F(ClientTest, R1_WithoutRetryAfterTheCallerDecides) {
   transport_.answer(503, status(503, "ServiceUnavailable"));
   const auto refused = client_.get<Secret>(meta_.key());

@@ -456,6 +456,39 @@ TEST_F(PlanTest, BudgetTooSmallSaysWhatItNeedsAndTouchesNothing) {
   EXPECT_NE(message("Stalled").find("5 or more"), std::string::npos);
 }
 
+TEST_F(PlanTest, ATemplateIsTriedByADryRunBeforeItIsWritten) {
+  const auto tried = [](const Plan& planned) {
+    std::multiset<std::string> names;
+    for (const Write& each : planned.trials) names.insert(std::string(each.type.kind));
+    return names;
+  };
+  const std::multiset<std::string> both{"Pod", "StatefulSet"};
+  EXPECT_TRUE(step().trials.empty()) << "there is no template yet";
+  database_answers();
+  EXPECT_EQ(tried(look()), both);
+  bring_up();
+  EXPECT_TRUE(look().trials.empty());
+  config_->spec.pod = R"({"nodeSelector":{"disk":"ssd"}})";
+  const Plan planned = look();
+  EXPECT_EQ(tried(planned), both);
+  EXPECT_EQ(planned.trials[0].current.uid, "uid-of-StatefulSet");
+  EXPECT_EQ(planned.trials[0].body, planned.writes[0].body);
+  EXPECT_EQ(parse_json(planned.trials[1].body)["spec"]["nodeSelector"]["disk"], "ssd");
+  config_->spec.pod = "{}";
+  config_->spec.replicas = 3;
+  EXPECT_EQ(kinds(look()), (std::multiset<std::string>{"StatefulSet"}));
+  EXPECT_TRUE(look().trials.empty()) << "only the number of replicas";
+}
+
+TEST_F(PlanTest, ARefusedTemplateIsSaidInTheWordsOfTheApiServer) {
+  bring_up();
+  see_.write_refused = "Pod shop/orders-pooler-dry-run: no PriorityClass with name x was found";
+  step();
+  EXPECT_EQ(status("Stalled"), "True InvalidPodTemplate");
+  EXPECT_EQ(status("PoolerAvailable"), "True Serving");
+  EXPECT_NE(message("Ready").find("no PriorityClass with name x was found"), std::string::npos);
+}
+
 TEST_F(PlanTest, AForeignStatefulSetIsNeverTouched) {
   see_.workload.ownership = Ownership::kForeign;
   see_.workload.meta.name = "orders-pooler";
