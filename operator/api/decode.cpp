@@ -56,6 +56,22 @@ void read_drain(Reader reader, Drain& drain) {
   });
 }
 
+void read_service(Reader reader, Service& service) {
+  reader.object([&](std::string_view key, Reader value) {
+    if (key == "type") {
+      value.read<ServiceType>(service.type, {{"ClusterIP", ServiceType::kClusterIp},
+                                             {"LoadBalancer", ServiceType::kLoadBalancer}});
+    }
+    if (key == "port") value.read(service.port);
+    if (key == "annotations") {
+      value.object([&service](std::string_view name, Reader text) {
+        text.read(service.annotations[std::string(name)]);
+      });
+    }
+    if (key == "externalHost") value.read(service.external_host);
+  });
+}
+
 // An object whose only field of interest is a string.
 void read_member(Reader reader, std::string_view name, std::string& out) {
   reader.object([&](std::string_view key, Reader value) {
@@ -142,6 +158,7 @@ void read_spec(Reader reader, Spec& spec) {
     if (key == "connectionSecret") read_connection_secret(value, spec.connection_secret);
     if (key == "pgbouncer") read_member(value, "image", spec.pgbouncer.image);
     if (key == "drain") read_drain(value, spec.drain);
+    if (key == "service") read_service(value, spec.service);
     if (key == "pod") spec.pod = to_bytes(read_fields(value, kPodFields));
   });
 }

@@ -35,6 +35,7 @@ inline constexpr int kMaxReplicas = 1000;
 enum class Engine { kPgBouncer };
 enum class PoolMode { kTransaction, kSession, kStatement };
 enum class ScalingMode { kManual };
+enum class ServiceType { kClusterIp, kLoadBalancer };
 
 // Names of the keys in the database Secret.
 struct SecretKeys {
@@ -120,6 +121,14 @@ struct ConnectionSecret {
   Texts annotations;
 };
 
+// The Service that leads to the pooler.
+struct Service {
+  ServiceType type = ServiceType::kClusterIp;
+  int port = 6432;                                 // of the Service; the pods keep theirs
+  std::map<std::string, std::string> annotations;  // those of pooler.dev are the operator's own
+  std::string external_host;  // in the pooled URLs instead of the Service's name; empty: not given
+};
+
 struct PgBouncer {
   std::string image;  // empty: the operator's default
 };
@@ -134,6 +143,7 @@ struct Spec {
   ConnectionSecret connection_secret;
   PgBouncer pgbouncer;
   Drain drain;
+  Service service;
   // What the user adds to the pods: a JSON object with the fields that the CRD has, each of its
   // type. Whether their values make sense together is the API server's to say.
   std::string pod = "{}";

@@ -289,6 +289,14 @@ void check_pod(Problems& problems, const Spec& spec) {
               86400);
 }
 
+void check_service(Problems& problems, const Service& service) {
+  check_range(problems, "spec.service.port", service.port, 1, 65535);
+  if (!service.external_host.empty() && !is_host(service.external_host)) {
+    invalid(problems, "spec.service.externalHost",
+            "is neither a host name nor an address; the port is spec.service.port");
+  }
+}
+
 }  // namespace
 
 std::vector<Problem> validate(const PoolerConfig& config) {
@@ -300,6 +308,7 @@ std::vector<Problem> validate(const PoolerConfig& config) {
   check_connection_secret(problems, config);
   check_published(problems, config.spec.connection_secret);
   check_pod(problems, config.spec);
+  check_service(problems, config.spec.service);
   return problems;
 }
 

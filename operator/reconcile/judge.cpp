@@ -195,8 +195,7 @@ class Judge {
     status_.desired_replicas = wanted_;
     status_.selector = std::string(api::kNameLabel) + "=" + config_.name;
     status_.binding_name = found_.binding;
-    status_.endpoint_pooled =
-        pgbouncer::service_host(config_) + ":" + std::to_string(pgbouncer::kPort);
+    status_.endpoint_pooled = urls::host_ports({.hosts = {pgbouncer::way_in(config_)}});
     status_.endpoint_direct =
         found_.database ? urls::host_ports(*found_.database) : config_.status.endpoint_direct;
     status_.effective = {.image = found_.image,

@@ -555,8 +555,8 @@ class Planner {
   }
 
   [[nodiscard]] urls::Connection pooled_way() const {
-    auto pooled = urls::pooled_connection(*found_.database, pgbouncer::service_host(config_),
-                                          pgbouncer::kPort);
+    const urls::HostPort way = pgbouncer::way_in(config_);
+    auto pooled = urls::pooled_connection(*found_.database, way.host, way.port);
     pooled.database = pgbouncer::client_database_name(*found_.database);
     return pooled;
   }

@@ -93,6 +93,19 @@ void pods_refused(OperatorWorld& world) {
   ASSERT_TRUE(world.settle());
 }
 
+void service_changed(OperatorWorld& world) {
+  create(world);
+  world.user_edits([](Object& spec) {
+    spec["service"] = {{"type", "LoadBalancer"},
+                       {"port", 5432},
+                       {"annotations", {{"example.com/lb", "internal"}}},
+                       {"externalHost", "pooler.example.com"}};
+  });
+  ASSERT_TRUE(world.settle());
+  world.user_edits([](Object& spec) { spec.erase("service"); });
+  ASSERT_TRUE(world.settle());
+}
+
 struct Case {
   const char* name;
   Story story;
@@ -138,7 +151,8 @@ INSTANTIATE_TEST_SUITE_P(
                                      Case{"Scale", scaled}, Case{"Reload", reloaded},
                                      Case{"ReloadRefused", reload_refused},
                                      Case{"Retained", retained},
-                                     Case{"Pods", pods_changed}, Case{"PodsRefused", pods_refused}),
+                                     Case{"Pods", pods_changed}, Case{"PodsRefused", pods_refused},
+                                     Case{"Service", service_changed}),
                      testing::Values(Named{"Crash", Fault::kCrash},
                                      Named{"ResponseLost", Fault::kResponseLost},
                                      Named{"NotApplied", Fault::kNotApplied},

@@ -58,11 +58,11 @@ Json secret(const api::PoolerConfig& config, const std::string& name, const char
   return body;
 }
 
-Json service(const api::PoolerConfig& config, const std::string& name) {
+Json service(const api::PoolerConfig& config, const std::string& name, int port) {
   Json body = object(config, "v1", "Service", name);
   body["spec"] = {{"selector", selector_labels(config)},
                   {"ports", Json::array({{{"name", "pgbouncer"},
-                                          {"port", kPort},
+                                          {"port", port},
                                           {"protocol", "TCP"},
                                           {"targetPort", "pgbouncer"}}})}};
   return body;
@@ -213,14 +213,27 @@ std::string service_host(const api::PoolerConfig& config) {
   return workload_name(config) + "." + config.ns + ".svc";
 }
 
+urls::HostPort way_in(const api::PoolerConfig& config) {
+  const api::Service& service = config.spec.service;
+  return {service.external_host.empty() ? service_host(config) : service.external_host,
+          service.port};
+}
+
 Json client_service(const api::PoolerConfig& config) {
-  Json body = service(config, workload_name(config));
-  body["spec"]["type"] = "ClusterIP";
+  const api::Service& wanted = config.spec.service;
+  Json body = service(config, workload_name(config), wanted.port);
+  const bool balanced = wanted.type == api::ServiceType::kLoadBalancer;
+  body["spec"]["type"] = balanced ? "LoadBalancer" : "ClusterIP";
+  for (const auto& [key, value] : wanted.annotations) {
+    if (!key.starts_with(std::string(api::kGroup) + "/")) {
+      body["metadata"]["annotations"][key] = value;
+    }
+  }
   return body;
 }
 
 Json peers_service(const api::PoolerConfig& config) {
-  Json body = service(config, peers_name(config));
+  Json body = service(config, peers_name(config), kPort);
   body["spec"]["clusterIP"] = "None";
   body["spec"]["publishNotReadyAddresses"] = true;
   return body;

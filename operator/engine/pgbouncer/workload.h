@@ -10,6 +10,7 @@
 #include "api/pooler_config.h"
 #include "base/json_fwd.h"
 #include "engine/pgbouncer/render.h"
+#include "urls/connection.h"
 
 namespace pooler::engine::pgbouncer {
 
@@ -18,8 +19,11 @@ namespace pooler::engine::pgbouncer {
 [[nodiscard]] std::string peers_name(const api::PoolerConfig& config);
 [[nodiscard]] std::string config_secret_name(const api::PoolerConfig& config);
 [[nodiscard]] std::string admin_secret_name(const api::PoolerConfig& config);
-// Host of the pooled way in: "<name>-pooler.<namespace>.svc".
+// Name of the Service in the cluster: "<name>-pooler.<namespace>.svc".
 [[nodiscard]] std::string service_host(const api::PoolerConfig& config);
+
+// What clients connect to, as published: spec.service.externalHost or the Service, and its port.
+[[nodiscard]] urls::HostPort way_in(const api::PoolerConfig& config);
 
 [[nodiscard]] Json client_service(const api::PoolerConfig& config);
 [[nodiscard]] Json peers_service(const api::PoolerConfig& config);

@@ -76,9 +76,10 @@ TEST(Crd, DefaultsAreThoseOfTheOperator) {
   int defaults = 0;
   walk_spec([&](const std::string& path, const YAML::Node& node) {
     if (!node["default"] || !node["default"].IsScalar()) return;
-    const bool number = node["type"].as<std::string>() == "integer";
-    const Json value =
-        number ? Json(node["default"].as<int>()) : Json(node["default"].as<std::string>());
+    const std::string type = node["type"].as<std::string>();
+    const Json value = type == "integer"   ? Json(node["default"].as<int>())
+                       : type == "boolean" ? Json(node["default"].as<bool>())
+                                           : Json(node["default"].as<std::string>());
     PoolerConfig given = with(path, value);
     given.spec.scaling.max_replicas = bare.spec.scaling.max_replicas;  // what with() itself sets
     EXPECT_EQ(given.spec.database.keys, bare.spec.database.keys) << path;
@@ -95,12 +96,15 @@ TEST(Crd, DefaultsAreThoseOfTheOperator) {
     if (!given.spec.connection_secret.keys.empty()) {
       EXPECT_EQ(given.spec.connection_secret.keys.front(), PublishedKey()) << path;
     }
+    EXPECT_EQ(given.spec.service.type, bare.spec.service.type);
+    EXPECT_EQ(given.spec.service.port, bare.spec.service.port);
+    EXPECT_TRUE(given.unreadable.empty()) << path;
     if (path == "spec.scaling.maxReplicas") {
       EXPECT_EQ(value, Scaling().max_replicas);
     }
     ++defaults;
   });
-  EXPECT_EQ(defaults, 18);
+  EXPECT_EQ(defaults, 20);
 }
 
 TEST(Crd, RangesAreThoseOfValidate) {
@@ -115,7 +119,7 @@ TEST(Crd, RangesAreThoseOfValidate) {
     EXPECT_TRUE(complains_about(with(path, high + 1), path)) << path;
     ++ranges;
   });
-  EXPECT_EQ(ranges, 19);
+  EXPECT_EQ(ranges, 20);
 }
 
 TEST(Crd, EveryFieldIsBoundedAndDescribed) {
@@ -176,7 +180,7 @@ TEST(Crd, StatusHasEveryFieldThatIsWritten) {
       [&](const Json& value, const YAML::Node& node, const std::string& path) {
         ASSERT_TRUE(node) << path << " is written and not in the CRD";
         if (value.is_array()) {
-          for (const auto& item : value) find(item, node["items"], path + "[]");
+          for (const auto& item : value) find(item, node["items"], path + "[0]");
         }
         if (!value.is_object()) return;
         for (const auto& [key, member] : value.items()) {

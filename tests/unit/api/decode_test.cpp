@@ -40,6 +40,8 @@ TEST(Decode, ReadsEveryField) {
                                           "direct": {"sslmode": ""}},
                            "labels": {"team": "shop"}, "annotations": {"a.b/c": "d e"}},
       "pgbouncer": {"image": "pgbouncer:test"},
+      "service": {"type": "LoadBalancer", "port": 5432, "annotations": {"a/b": ""},
+                  "externalHost": "pooler.example.com"},
       "drain": {"endpointPropagationSeconds": 7, "maxTransactionSeconds": 90}}})");
   EXPECT_EQ(config.name, "orders");
   EXPECT_EQ(config.ns, "shop");
@@ -73,6 +75,10 @@ TEST(Decode, ReadsEveryField) {
   EXPECT_EQ(secret.labels, (Texts{{"team", "shop"}}));
   EXPECT_EQ(secret.annotations, (Texts{{"a.b/c", "d e"}}));
   EXPECT_EQ(spec.pgbouncer.image, "pgbouncer:test");
+  EXPECT_EQ(spec.service.type, ServiceType::kLoadBalancer);
+  EXPECT_EQ(spec.service.port, 5432);
+  EXPECT_EQ(spec.service.annotations, (std::map<std::string, std::string>{{"a/b", ""}}));
+  EXPECT_EQ(spec.service.external_host, "pooler.example.com");
   EXPECT_EQ(spec.drain.endpoint_propagation_seconds, 7);
   EXPECT_EQ(spec.drain.max_transaction_seconds, 90);
   EXPECT_THAT(config.unreadable, IsEmpty());

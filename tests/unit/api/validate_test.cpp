@@ -162,6 +162,13 @@ const Case kCases[] = {
        c.spec.connection_secret.annotations = {{"a", std::string(2049, 'x')}};
      },
      "spec.connectionSecret.annotations.a"},
+    {"port_of_the_service", [](auto& c) { c.spec.service.port = 0; }, "spec.service.port"},
+    {"external_host", [](auto& c) { c.spec.service.external_host = "pooler.example.com"; }, ""},
+    {"external_ipv6", [](auto& c) { c.spec.service.external_host = "fd00::1"; }, ""},
+    {"external_host_with_port", [](auto& c) { c.spec.service.external_host = "a:1"; },
+     "spec.service.externalHost"},
+    {"hostile_external_host", [](auto& c) { c.spec.service.external_host = "a@b/c?d"; },
+     "spec.service.externalHost"},
     {"image_by_digest", [](auto& c) { c.spec.pgbouncer.image = "r.io:5000/a/b@sha256:0f"; }, ""},
     {"image_with_blank", [](auto& c) { c.spec.pgbouncer.image = "a b"; }, "spec.pgbouncer.image"},
 };

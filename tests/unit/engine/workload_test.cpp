@@ -207,6 +207,24 @@ TEST(Services, LeadToThePods) {
   EXPECT_TRUE(is_subset(peers["spec"]["selector"], pods));
 }
 
+TEST(Services, HaveTypePortAndAnnotationsAsAskedFor) {
+  api::PoolerConfig config = orders();
+  config.spec.service.type = api::ServiceType::kLoadBalancer;
+  config.spec.service.port = 5432;
+  config.spec.service.annotations = {{"lb.example.com/internal", "true"},
+                                     {"pooler.dev/content-hash", "0"}};
+  const Json client = client_service(config);
+  EXPECT_EQ(client["spec"]["type"], "LoadBalancer");
+  EXPECT_EQ(client["spec"]["ports"][0]["port"], 5432);
+  EXPECT_EQ(client["spec"]["ports"][0]["targetPort"], "pgbouncer");
+  EXPECT_EQ(client["metadata"]["annotations"],
+            Json::parse(R"({"lb.example.com/internal": "true"})"));
+  EXPECT_EQ(peers_service(config)["spec"]["ports"][0]["port"], 6432) << "peers know the pods'";
+  EXPECT_EQ(way_in(config), (urls::HostPort{"orders-pooler.shop.svc", 5432}));
+  config.spec.service.external_host = "pooler.example.com";
+  EXPECT_EQ(way_in(config), (urls::HostPort{"pooler.example.com", 5432}));
+}
+
 TEST(Budget, LetsOnePodGoAndBrokenOnesAlways) {
   const Json spec = pod_disruption_budget(orders_config())["spec"];
   EXPECT_EQ(spec["maxUnavailable"], 1);

@@ -456,6 +456,25 @@ TEST_F(PlanTest, BudgetTooSmallSaysWhatItNeedsAndTouchesNothing) {
   EXPECT_NE(message("Stalled").find("5 or more"), std::string::npos);
 }
 
+TEST_F(PlanTest, AnotherWayInIsPublishedOnceItWorks) {
+  bring_up();
+  config_->spec.service.port = 5432;
+  config_->spec.service.external_host = "fd00::7";
+  EXPECT_EQ(kinds(step()), (std::multiset<std::string>{"Service"}));
+  EXPECT_EQ(status("SecretPublished"), "False CredentialsPending");
+  ASSERT_TRUE(look().target.verification);
+  EXPECT_EQ(look().target.verification->address, "10.96.0.7") << "by the Service, not by the name";
+  EXPECT_EQ(look().target.verification->connection.hosts[0].port, 5432);
+  verification_answers();
+  step();
+  step();
+  EXPECT_EQ(status("Ready"), "True Ready");
+  EXPECT_NE(see_.published.data.at("DATABASE_POOLED_URL").find("@[fd00::7]:5432/"),
+            std::string::npos);
+  EXPECT_EQ(config_->status.endpoint_pooled, "[fd00::7]:5432");
+  EXPECT_TRUE(look().writes.empty());
+}
+
 TEST_F(PlanTest, ATemplateIsTriedByADryRunBeforeItIsWritten) {
   const auto tried = [](const Plan& planned) {
     std::multiset<std::string> names;
