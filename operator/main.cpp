@@ -107,7 +107,9 @@ class Operator {
         events_(client_, clock_,
                 {.controller = "pooler.dev/pooler-operator", .instance = instance()}),
         live_(clock_, [this](const std::string& key) { queue_.add(key_of(key)); }),
-        reconciler_(caches_, client_, live_, clock_, {.default_image = flags_.pgbouncer_image}),
+        reconciler_(caches_, client_, live_, clock_,
+                    {.default_image = flags_.pgbouncer_image,
+                     .operator_namespace = cluster.in_pod ? cluster.ns : ""}),
         server_({.address = flags_.http_address, .port = flags_.http_port},
                 {.not_ready = [this] { return not_ready(); },
                  .snapshot = [this] { return snapshot(); }}) {
@@ -209,6 +211,7 @@ class Operator {
     watch(caches_.services, ours, enqueue_owner);
     watch(caches_.workloads, ours, enqueue_owner);
     watch(caches_.disruption_budgets, ours, enqueue_owner);
+    watch(caches_.network_policies, ours, enqueue_owner);
     watch(caches_.pods, ours, enqueue_owner);
     watch(caches_.secret_names, {.metadata_only = true, .type = kube::Secret::kType},
           [this](const kube::Meta& meta) {

@@ -72,6 +72,13 @@ void read_service(Reader reader, Service& service) {
   });
 }
 
+void read_network_policy(Reader reader, NetworkPolicy& policy) {
+  reader.object([&](std::string_view key, Reader value) {
+    if (key == "enabled") value.read(policy.enabled);
+    if (key == "from") policy.from = to_bytes(read_objects(value, kPeerFields));
+  });
+}
+
 // An object whose only field of interest is a string.
 void read_member(Reader reader, std::string_view name, std::string& out) {
   reader.object([&](std::string_view key, Reader value) {
@@ -159,6 +166,7 @@ void read_spec(Reader reader, Spec& spec) {
     if (key == "pgbouncer") read_member(value, "image", spec.pgbouncer.image);
     if (key == "drain") read_drain(value, spec.drain);
     if (key == "service") read_service(value, spec.service);
+    if (key == "networkPolicy") read_network_policy(value, spec.network_policy);
     if (key == "pod") spec.pod = to_bytes(read_fields(value, kPodFields));
   });
 }

@@ -129,6 +129,14 @@ struct Service {
   std::string external_host;  // in the pooled URLs instead of the Service's name; empty: not given
 };
 
+// Who may connect to the pods, where the cluster's network enforces it.
+struct NetworkPolicy {
+  bool enabled = false;
+  // JSON list of NetworkPolicyPeers with the fields of the CRD: the clients. Empty: the pods of the
+  // PoolerConfig's namespace.
+  std::string from = "[]";
+};
+
 struct PgBouncer {
   std::string image;  // empty: the operator's default
 };
@@ -144,6 +152,7 @@ struct Spec {
   PgBouncer pgbouncer;
   Drain drain;
   Service service;
+  NetworkPolicy network_policy;
   // What the user adds to the pods: a JSON object with the fields that the CRD has, each of its
   // type. Whether their values make sense together is the API server's to say.
   std::string pod = "{}";

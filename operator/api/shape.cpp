@@ -95,6 +95,11 @@ constexpr Field kPod[] = {{"metadata", kObject, kMetadata},
                           {"securityContext", kObject, kPodSecurity},
                           {"containerSecurityContext", kObject, kContainerSecurity}};
 
+constexpr Field kIpBlock[] = {{"cidr", kText, {}}, {"except", kTexts, {}}};
+constexpr Field kPeer[] = {{"podSelector", kObject, kLabelSelector},
+                           {"namespaceSelector", kObject, kLabelSelector},
+                           {"ipBlock", kObject, kIpBlock}};
+
 // ---- quantities
 
 constexpr std::array<std::string_view, 9> kDecimal = {"u", "m", "", "k", "M", "G", "T", "P", "E"};
@@ -221,6 +226,7 @@ bool says_nothing(const Json& value, const Field& field) {
 }  // namespace
 
 const Fields kPodFields = kPod;
+const Fields kPeerFields = kPeer;
 
 Json read_fields(Reader reader, const Fields& table) {
   Json out = Json::object();

@@ -51,7 +51,8 @@ struct Field {
 // A list, each item an object of `table`.
 [[nodiscard]] Json read_objects(Reader reader, const Fields& table);
 
-// spec.pod
+// spec.pod, and an item of spec.networkPolicy.from.
 extern const Fields kPodFields;
+extern const Fields kPeerFields;
 
 }  // namespace pooler::api

@@ -48,6 +48,7 @@ ConfigResult in_cluster(const Environment& environment, const std::string& direc
         "not inside a cluster: KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set"));
   }
   ClusterConfig config;
+  config.in_pod = true;
   const bool ipv6 = host->find(':') != std::string::npos;
   config.server = "https://" + (ipv6 ? "[" + *host + "]" : *host) + ":" + *port;
   config.token_file = directory + "/token";

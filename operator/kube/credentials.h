@@ -29,6 +29,7 @@ struct ClusterConfig {
   PemSource client_key;
   std::string token;
   std::string token_file;  // wins over token; read again each minute
+  bool in_pod = false;     // all of this is the pod's own service account
   std::string ns;          // the pod's own, or the context's; "default" where none is given
 };
 

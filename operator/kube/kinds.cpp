@@ -336,6 +336,11 @@ Decoded<PodDisruptionBudget> PodDisruptionBudget::decode(std::string_view json) 
   return with_body(decode_object<PodDisruptionBudget>(json, nothing), json);
 }
 
+Decoded<NetworkPolicy> NetworkPolicy::decode(std::string_view json) {
+  const auto nothing = [](NetworkPolicy&, std::string_view, Value&) { return SUCCESS; };
+  return with_body(decode_object<NetworkPolicy>(json, nothing), json);
+}
+
 Decoded<Pod> Pod::decode(std::string_view json) {
   return decode_object<Pod>(json, [](Pod& out, std::string_view key, Value& value) -> Error {
     if (key == "spec") return decode_pod_spec(value, out);

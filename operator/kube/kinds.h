@@ -60,6 +60,13 @@ struct PodDisruptionBudget {
   std::string body;
 };
 
+struct NetworkPolicy {
+  static constexpr ResourceType kType{"networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"};
+  static Decoded<NetworkPolicy> decode(std::string_view json);
+  Meta meta;
+  std::string body;
+};
+
 struct ContainerStatus {
   std::string name;
   bool ready = false;

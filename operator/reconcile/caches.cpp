@@ -15,6 +15,7 @@ std::string Caches::unsynced() const {
   need(services.synced(), "services");
   need(workloads.synced(), "statefulsets");
   need(disruption_budgets.synced(), "poddisruptionbudgets");
+  need(network_policies.synced(), "networkpolicies");
   need(pods.synced(), "pods");
   return missing;
 }

@@ -21,6 +21,7 @@ struct Caches {
   kube::Store<kube::Service> services;
   kube::Store<kube::StatefulSet> workloads;
   kube::Store<kube::PodDisruptionBudget> disruption_budgets;
+  kube::Store<kube::NetworkPolicy> network_policies;
   kube::Store<kube::Pod> pods;
   kube::Store<kube::PartialObject> secret_names;  // every Secret's metadata, to see rotations
 

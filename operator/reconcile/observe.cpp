@@ -199,7 +199,8 @@ kube::ApiResult<Observed> Observer::observe(const PoolerConfigObject& object) {
         look(caches_.services, workload, seen.client),
         look(caches_.services, pgbouncer::peers_name(config), seen.peers),
         look(caches_.workloads, workload, seen.workload),
-        look(caches_.disruption_budgets, workload, seen.disruption_budget)}) {
+        look(caches_.disruption_budgets, workload, seen.disruption_budget),
+        look(caches_.network_policies, workload, seen.network_policy)}) {
     if (problem) return failure(*problem);
   }
   claim_retained(seen.published, config);

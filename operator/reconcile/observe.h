@@ -20,8 +20,8 @@ class Observer {
  public:
   Observer(const Caches& caches, kube::Client& client);
 
-  // All of Observed but live, others, default_image, fresh_random and now. Error: the API server
-  // could not be asked.
+  // All of Observed but live, others, what comes from Options, fresh_random and now. Error: the API
+  // server could not be asked.
   [[nodiscard]] kube::ApiResult<Observed> observe(const PoolerConfigObject& object);
 
   // A create met an object of this name that the watches don't show.

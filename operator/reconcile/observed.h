@@ -77,10 +77,12 @@ struct Observed {
   ServiceChild peers;
   WorkloadChild workload;
   Child disruption_budget;
+  Child network_policy;
   std::vector<ObservedPod> pods;  // of the workload, by ordinal
   live::LiveState live;
   std::map<std::string, Claim> others;  // of the other PoolerConfigs, by key
   std::string default_image;
+  std::string operator_namespace;  // empty: not known
   std::string write_refused;   // what the API server said to the last write of ours that it refused
   std::string reload_refused;  // why a pod could not load the revision that was last tried on it
   std::string fresh_random;    // kAdminRandomBytes, for an admin Secret that has to be made

@@ -4,6 +4,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/crypto.h"
 #include "base/json.h"
@@ -150,14 +151,24 @@ class Planner {
     write(kube::Secret::kType, pgbouncer::admin_secret(config_, *admin_), see_.admin);
     write(kube::Service::kType, pgbouncer::client_service(config_), see_.client);
     write(kube::Service::kType, pgbouncer::peers_service(config_), see_.peers);
+    // Before the pods, so that nobody gets in first.
+    if (config_.spec.network_policy.enabled) {
+      write(kube::NetworkPolicy::kType, pgbouncer::network_policy(config_, see_.operator_namespace),
+            see_.network_policy);
+    } else {
+      remove(kube::NetworkPolicy::kType, see_.network_policy);
+    }
   }
 
   // A name of ours is taken: a pooler that runs goes on, a new one is not begun.
   bool blocked_by_others() {
-    const std::pair<const char*, const Child*> named[] = {
+    std::vector<std::pair<const char*, const Child*>> named = {
         {"StatefulSet", &see_.workload}, {"Service", &see_.client},
         {"Service", &see_.peers},        {"Secret", &see_.files},
         {"Secret", &see_.admin},         {"PodDisruptionBudget", &see_.disruption_budget}};
+    if (config_.spec.network_policy.enabled) {
+      named.emplace_back("NetworkPolicy", &see_.network_policy);
+    }
     for (const auto& [kind, child] : named) {
       if (usable(*child)) continue;
       if (!see_.workload.ours()) found_.blocked = true;

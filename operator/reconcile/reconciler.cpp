@@ -83,6 +83,7 @@ Result<kube::Requeue, kube::ReconcileError> Reconciler::reconcile(const kube::Ob
   observed->live = live_.state(to_string(key));
   observed->others = claims_of_others(*object);
   observed->default_image = options_.default_image;
+  observed->operator_namespace = options_.operator_namespace;
   observed->fresh_random = random_bytes(engine::pgbouncer::kAdminRandomBytes);
   observed->now = clock_.wall();
   {
@@ -195,6 +196,7 @@ std::optional<kube::ApiError> Reconciler::write(const Write& each) {
   if (each.type == kube::Secret::kType) return write_as(each, caches_.secrets);
   if (each.type == kube::Service::kType) return write_as(each, caches_.services);
   if (each.type == kube::StatefulSet::kType) return write_as(each, caches_.workloads);
+  if (each.type == kube::NetworkPolicy::kType) return write_as(each, caches_.network_policies);
   return write_as(each, caches_.disruption_budgets);
 }
 
@@ -230,6 +232,8 @@ std::optional<kube::ApiError> Reconciler::remove(const Removal& removal) {
              {{"kind", std::string(removal.type.kind)}, {"object", to_string(removal.key)}});
     if (removal.type == kube::PodDisruptionBudget::kType) {
       caches_.disruption_budgets.deleted(removal.key, removal.uid);
+    } else if (removal.type == kube::NetworkPolicy::kType) {
+      caches_.network_policies.deleted(removal.key, removal.uid);
     } else if (auto draining = client_.get<kube::Pod>(removal.key)) {
       // The watch may be behind; the next look must see that this pod is on its way.
       caches_.pods.wrote(std::move(draining).value());

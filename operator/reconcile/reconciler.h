@@ -18,7 +18,8 @@
 namespace pooler::reconcile {
 
 struct Options {
-  std::string default_image;  // of PgBouncer
+  std::string default_image;       // of PgBouncer
+  std::string operator_namespace;  // of the operator's own pod; empty where it runs in none
 };
 
 // What the reconciler needs of the live loop.

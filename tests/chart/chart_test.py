@@ -65,6 +65,7 @@ VERBS = {
     ("apps", "statefulsets"): {"get", "list", "watch", "create", "patch", "delete"},
     ("", "pods"): {"get", "list", "watch", "create", "patch", "delete"},
     ("policy", "poddisruptionbudgets"): {"get", "list", "watch", "create", "patch", "delete"},
+    ("networking.k8s.io", "networkpolicies"): {"get", "list", "watch", "create", "patch", "delete"},
     ("events.k8s.io", "events"): {"create"},
 }
 
@@ -98,6 +99,9 @@ class Defaults(unittest.TestCase):
         labels = self.chart.pod()["metadata"]["labels"]
         for key, value in spec["selector"]["matchLabels"].items():
             self.assertEqual(labels[key], value)
+
+    def test_the_poolers_network_policies_know_the_operator(self):
+        self.assertEqual(self.chart.pod()["metadata"]["labels"]["pooler.dev/component"], "operator")
 
     def test_selector_never_changes(self):
         # Immutable in a Deployment: no version, nothing that an upgrade would change.

@@ -104,6 +104,9 @@ std::vector<TypeRules> builtin_types() {
   budget.status_subresource = true;
   budget.generation = true;
   types.push_back(budget);
+  TypeRules policy = rules("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies");
+  policy.generation = true;
+  types.push_back(policy);
   types.push_back(rules("events.k8s.io/v1", "Event", "events"));
   return types;
 }

@@ -136,7 +136,8 @@ class ObjectStore {
   std::string log_manager_;  // of the delete that is being carried out
 };
 
-// Secrets, ConfigMaps, Services, Pods, StatefulSets, Deployments, PodDisruptionBudgets, Events.
+// Secrets, ConfigMaps, Services, Pods, StatefulSets, Deployments, PodDisruptionBudgets,
+// NetworkPolicies, Events.
 [[nodiscard]] std::vector<TypeRules> builtin_types();
 
 }  // namespace pooler::fault

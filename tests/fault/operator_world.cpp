@@ -224,8 +224,9 @@ void OperatorWorld::restart_operator() {
       transport_, kube::ClientOptions{.field_manager = kManager,
                                       .sleep = [](Duration, std::stop_token) { return true; }});
   live_ = std::make_unique<FakeLive>(world_, server_);
-  reconciler_ = std::make_unique<reconcile::Reconciler>(*caches_, *client_, *live_, clock_,
-                                                        reconcile::Options{"pgbouncer:test"});
+  reconciler_ = std::make_unique<reconcile::Reconciler>(
+      *caches_, *client_, *live_, clock_,
+      reconcile::Options{.default_image = "pgbouncer:test", .operator_namespace = "poolers"});
 }
 
 void OperatorWorld::user_applies(int replicas, int max_replicas, const std::string& name) {
@@ -256,6 +257,7 @@ void OperatorWorld::fill_caches() {
   fill(caches_->services, server_, kube::Service::kType, true);
   fill(caches_->workloads, server_, kube::StatefulSet::kType, true);
   fill(caches_->disruption_budgets, server_, kube::PodDisruptionBudget::kType, true);
+  fill(caches_->network_policies, server_, kube::NetworkPolicy::kType, true);
   fill(caches_->pods, server_, kube::Pod::kType, true);
   fill(caches_->secret_names, server_, kube::Secret::kType, false);
 }
@@ -305,8 +307,8 @@ std::string OperatorWorld::end_state() const {
   const auto add = [&text](const Object& object, const Object& part) {
     text += object["metadata"]["name"].get<std::string>() + " " + part.dump() + "\n";
   };
-  for (const auto& type :
-       {kube::Service::kType, kube::StatefulSet::kType, kube::PodDisruptionBudget::kType}) {
+  for (const auto& type : {kube::Service::kType, kube::StatefulSet::kType,
+                           kube::PodDisruptionBudget::kType, kube::NetworkPolicy::kType}) {
     for (const Object& object : server_.all(type)) add(object, object["spec"]);
   }
   for (const Object& secret : server_.all(kube::Secret::kType)) {

@@ -106,6 +106,18 @@ void service_changed(OperatorWorld& world) {
   ASSERT_TRUE(world.settle());
 }
 
+void network_policy_made_and_gone(OperatorWorld& world) {
+  create(world);
+  world.user_edits([](Object& spec) { spec["networkPolicy"] = {{"enabled", true}}; });
+  ASSERT_TRUE(world.settle());
+  world.user_edits([](Object& spec) {
+    spec["networkPolicy"]["from"] = {{{"ipBlock", {{"cidr", "10.0.0.0/8"}}}}};
+  });
+  ASSERT_TRUE(world.settle());
+  world.user_edits([](Object& spec) { spec["networkPolicy"]["enabled"] = false; });
+  ASSERT_TRUE(world.settle());
+}
+
 struct Case {
   const char* name;
   Story story;
@@ -152,7 +164,8 @@ INSTANTIATE_TEST_SUITE_P(
                                      Case{"ReloadRefused", reload_refused},
                                      Case{"Retained", retained},
                                      Case{"Pods", pods_changed}, Case{"PodsRefused", pods_refused},
-                                     Case{"Service", service_changed}),
+                                     Case{"Service", service_changed},
+                                     Case{"NetworkPolicy", network_policy_made_and_gone}),
                      testing::Values(Named{"Crash", Fault::kCrash},
                                      Named{"ResponseLost", Fault::kResponseLost},
                                      Named{"NotApplied", Fault::kNotApplied},
@@ -369,6 +382,8 @@ TEST(PodTemplate, ThatIsRefusedIsSaidAndNothingOfItIsWritten) {
 TEST(Children, DeletedByHandReturn) {
   OperatorWorld world;
   create(world);
+  world.user_edits([](Object& spec) { spec["networkPolicy"]["enabled"] = true; });
+  ASSERT_TRUE(world.settle());
   const std::string before = world.end_state();
   const std::pair<kube::ResourceType, const char*> children[] = {
       {kube::Service::kType, "orders-pooler"},
@@ -377,7 +392,8 @@ TEST(Children, DeletedByHandReturn) {
       {kube::Secret::kType, "orders-pooler-config"},
       {kube::Secret::kType, "orders-pooler-admin"},
       {kube::StatefulSet::kType, "orders-pooler"},
-      {kube::PodDisruptionBudget::kType, "orders-pooler"}};
+      {kube::PodDisruptionBudget::kType, "orders-pooler"},
+      {kube::NetworkPolicy::kType, "orders-pooler"}};
   for (const auto& [type, name] : children) {
     ASSERT_TRUE(world.server().erase(type, {"shop", name}));
     ASSERT_TRUE(world.settle()) << name;

@@ -20,6 +20,8 @@ static_assert(kPasswordBytes + kSaltBytes + kHashKeyBytes == kAdminRandomBytes);
 
 // Beyond what a pod is given to end its transactions: for PgBouncer to leave.
 constexpr int kGraceMarginSeconds = 10;
+// On the operator's own pod; the chart sets it.
+constexpr const char* kOperatorLabel = "pooler.dev/component";
 
 Json selector_labels(const api::PoolerConfig& config) {
   return {{std::string(api::kNameLabel), config.name}, {"app.kubernetes.io/component", "pooler"}};
@@ -66,6 +68,11 @@ Json service(const api::PoolerConfig& config, const std::string& name, int port)
                                           {"protocol", "TCP"},
                                           {"targetPort", "pgbouncer"}}})}};
   return body;
+}
+
+// By the label that every namespace has.
+Json of_namespace(const std::string& name) {
+  return {{"matchLabels", {{"kubernetes.io/metadata.name", name}}}};
 }
 
 // Asks nothing of the database: a pooler whose database is down is a pooler that works.
@@ -292,6 +299,25 @@ Json pod_of_template(const api::PoolerConfig& config, const std::string& image) 
   body.update(pod_template(config, image));
   body["metadata"]["name"] = workload_name(config) + "-dry-run";
   body["metadata"]["namespace"] = config.ns;
+  return body;
+}
+
+Json network_policy(const api::PoolerConfig& config, const std::string& operator_namespace) {
+  Json from = parse_json(config.spec.network_policy.from);
+  if (from.empty()) from = Json::array({{{"namespaceSelector", of_namespace(config.ns)}}});
+  // Cancel requests go from peer to peer, and nothing else guards that hop.
+  from.push_back({{"podSelector", {{"matchLabels", selector_labels(config)}}}});
+  if (!operator_namespace.empty()) {
+    from.push_back({{"namespaceSelector", of_namespace(operator_namespace)},
+                    {"podSelector", {{"matchLabels", {{kOperatorLabel, "operator"}}}}}});
+  }
+  Json body = object(config, "networking.k8s.io/v1", "NetworkPolicy", workload_name(config));
+  body["spec"] = {
+      {"podSelector", {{"matchLabels", selector_labels(config)}}},
+      {"policyTypes", Json::array({"Ingress"})},
+      {"ingress",
+       Json::array({{{"from", std::move(from)},
+                     {"ports", Json::array({{{"port", kPort}, {"protocol", "TCP"}}})}}})}};
   return body;
 }
 

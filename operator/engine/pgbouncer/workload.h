@@ -41,6 +41,10 @@ inline constexpr std::size_t kAdminRandomBytes = 80;
 // A pod as the StatefulSet would make it, to ask the API server whether it takes such a one; it is
 // never made.
 [[nodiscard]] Json pod_of_template(const api::PoolerConfig& config, const std::string& image);
+// To the one port of the pods, which is that of clients, peers and the console: from the clients of
+// spec.networkPolicy.from, from each other, and from the operator where its namespace is known.
+[[nodiscard]] Json network_policy(const api::PoolerConfig& config,
+                                  const std::string& operator_namespace);
 // Made only while replicas > 1.
 [[nodiscard]] Json pod_disruption_budget(const api::PoolerConfig& config);
 // Annotation: a keyed hash, of the whole body; on the published Secret of its data.

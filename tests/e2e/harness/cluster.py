@@ -25,6 +25,7 @@ KINDS = {
     "ReplicaSet": ("apps/v1", "replicasets"),
     "Job": ("batch/v1", "jobs"),
     "PodDisruptionBudget": ("policy/v1", "poddisruptionbudgets"),
+    "NetworkPolicy": ("networking.k8s.io/v1", "networkpolicies"),
     "EndpointSlice": ("discovery.k8s.io/v1", "endpointslices"),
     "CustomResourceDefinition": ("apiextensions.k8s.io/v1", "customresourcedefinitions"),
     "PoolerConfig": ("pooler.dev/v1alpha1", "poolerconfigs"),

@@ -98,13 +98,14 @@ TEST(Crd, DefaultsAreThoseOfTheOperator) {
     }
     EXPECT_EQ(given.spec.service.type, bare.spec.service.type);
     EXPECT_EQ(given.spec.service.port, bare.spec.service.port);
+    EXPECT_EQ(given.spec.network_policy.enabled, bare.spec.network_policy.enabled);
     EXPECT_TRUE(given.unreadable.empty()) << path;
     if (path == "spec.scaling.maxReplicas") {
       EXPECT_EQ(value, Scaling().max_replicas);
     }
     ++defaults;
   });
-  EXPECT_EQ(defaults, 20);
+  EXPECT_EQ(defaults, 21);
 }
 
 TEST(Crd, RangesAreThoseOfValidate) {

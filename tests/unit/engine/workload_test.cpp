@@ -34,6 +34,7 @@ std::vector<Json> all_objects(const api::PoolerConfig& config) {
           config_secret(config, {{"a.ini", "x"}}),
           stateful_set(config, "pgbouncer:test", 3),
           pod_disruption_budget(config),
+          network_policy(config, "pooler-system"),
           published_secret(config, {{"uri", "x"}}, "0f")};
 }
 
@@ -55,7 +56,7 @@ TEST(Objects, AreOwnedLabelledAndNamed) {
             (std::set<std::string>{"Service orders-pooler", "Service orders-pooler-peers",
                                    "Secret orders-pooler-admin", "Secret orders-pooler-config",
                                    "StatefulSet orders-pooler", "PodDisruptionBudget orders-pooler",
-                                   "Secret orders-pooler"}));
+                                   "NetworkPolicy orders-pooler", "Secret orders-pooler"}));
 }
 
 TEST(Objects, AreTheSameBytesEachTime) {
@@ -223,6 +224,32 @@ TEST(Services, HaveTypePortAndAnnotationsAsAskedFor) {
   EXPECT_EQ(way_in(config), (urls::HostPort{"orders-pooler.shop.svc", 5432}));
   config.spec.service.external_host = "pooler.example.com";
   EXPECT_EQ(way_in(config), (urls::HostPort{"pooler.example.com", 5432}));
+}
+
+TEST(NetworkPolicy, LetsInTheNamespaceThePeersAndTheOperator) {
+  const Json spec = network_policy(orders(), "pooler-system")["spec"];
+  const Json pods = stateful_set(orders(), "i", 1)["spec"]["template"]["metadata"]["labels"];
+  EXPECT_TRUE(is_subset(spec["podSelector"]["matchLabels"], pods));
+  EXPECT_EQ(spec["policyTypes"], Json::array({"Ingress"}));
+  ASSERT_EQ(spec["ingress"].size(), 1U);
+  EXPECT_EQ(spec["ingress"][0]["ports"], Json::parse(R"([{"port": 6432, "protocol": "TCP"}])"));
+  const Json& from = spec["ingress"][0]["from"];
+  ASSERT_EQ(from.size(), 3U);
+  EXPECT_EQ(from[0], Json::parse(R"({"namespaceSelector": {"matchLabels":
+                                     {"kubernetes.io/metadata.name": "shop"}}})"));
+  EXPECT_TRUE(is_subset(from[1]["podSelector"]["matchLabels"], pods));
+  EXPECT_EQ(from[2], Json::parse(R"({"namespaceSelector": {"matchLabels":
+                                       {"kubernetes.io/metadata.name": "pooler-system"}},
+                                     "podSelector": {"matchLabels":
+                                       {"pooler.dev/component": "operator"}}})"));
+}
+
+TEST(NetworkPolicy, TakesTheUsersClientsInsteadOfTheNamespace) {
+  api::PoolerConfig config = orders();
+  config.spec.network_policy.from = R"([{"ipBlock":{"cidr":"10.0.0.0/8"}}])";
+  const Json from = network_policy(config, "")["spec"]["ingress"][0]["from"];
+  ASSERT_EQ(from.size(), 2U) << "outside of a pod the operator has no labels";
+  EXPECT_EQ(from[0], Json::parse(R"({"ipBlock": {"cidr": "10.0.0.0/8"}})"));
 }
 
 TEST(Budget, LetsOnePodGoAndBrokenOnesAlways) {

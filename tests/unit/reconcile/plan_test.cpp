@@ -184,6 +184,8 @@ class PlanTest : public testing::Test {
       see_.workload.update_revision =
           "t-" + std::to_string(std::hash<std::string>{}(to_bytes(body["spec"]["template"])));
       see_.workload.revision_known = true;
+    } else if (each.type == kube::NetworkPolicy::kType) {
+      store(see_.network_policy, body);
     } else {
       store(see_.disruption_budget, body);
     }
@@ -191,6 +193,7 @@ class PlanTest : public testing::Test {
 
   void carry_out(const Removal& each) {
     if (each.type == kube::PodDisruptionBudget::kType) see_.disruption_budget = {};
+    if (each.type == kube::NetworkPolicy::kType) see_.network_policy = {};
     for (ObservedPod& pod : see_.pods) {
       if (pod.uid == each.uid) pod.deleting = true, pod.ready = false;
     }
@@ -673,6 +676,29 @@ TEST_F(PlanTest, ImmediateDoesNotPublishForASpecThatCanNotBeRun) {
   step();
   EXPECT_EQ(status("ConfigurationValid"), "False BudgetTooSmall");
   EXPECT_EQ(see_.published.ownership, Ownership::kAbsent);
+}
+
+TEST_F(PlanTest, ANetworkPolicyComesBeforeThePodsAndGoesWhenItIsNotWanted) {
+  config_->spec.network_policy.enabled = true;
+  step();
+  EXPECT_TRUE(see_.network_policy.ours());
+  EXPECT_EQ(see_.workload.ownership, Ownership::kAbsent);
+  bring_up();
+  EXPECT_TRUE(look().writes.empty());
+  config_->spec.network_policy.enabled = false;
+  step();
+  EXPECT_EQ(see_.network_policy.ownership, Ownership::kAbsent);
+  EXPECT_EQ(status("Ready"), "True Ready");
+}
+
+TEST_F(PlanTest, AForeignNetworkPolicyMattersOnlyWhereOneIsWanted) {
+  see_.network_policy.ownership = Ownership::kForeign;
+  see_.network_policy.meta.name = "orders-pooler";
+  bring_up();
+  EXPECT_EQ(status("Ready"), "True Ready");
+  config_->spec.network_policy.enabled = true;
+  EXPECT_TRUE(step().writes.empty());
+  EXPECT_EQ(status("PoolerAvailable"), "False NotOwned");
 }
 
 TEST_F(PlanTest, OneReplicaHasNoDisruptionBudget) {
