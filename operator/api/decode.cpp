@@ -167,6 +167,11 @@ void read_spec(Reader reader, Spec& spec) {
     if (key == "drain") read_drain(value, spec.drain);
     if (key == "service") read_service(value, spec.service);
     if (key == "networkPolicy") read_network_policy(value, spec.network_policy);
+    if (key == "podDisruptionBudget") {
+      value.object([&spec](std::string_view name, Reader flag) {
+        if (name == "enabled") flag.read(spec.pod_disruption_budget);
+      });
+    }
     if (key == "pod") spec.pod = to_bytes(read_fields(value, kPodFields));
   });
 }

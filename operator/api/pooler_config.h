@@ -153,6 +153,7 @@ struct Spec {
   Drain drain;
   Service service;
   NetworkPolicy network_policy;
+  bool pod_disruption_budget = true;  // one is made while there is more than one replica
   // What the user adds to the pods: a JSON object with the fields that the CRD has, each of its
   // type. Whether their values make sense together is the API server's to say.
   std::string pod = "{}";

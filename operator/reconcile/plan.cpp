@@ -162,10 +162,14 @@ class Planner {
 
   // A name of ours is taken: a pooler that runs goes on, a new one is not begun.
   bool blocked_by_others() {
-    std::vector<std::pair<const char*, const Child*>> named = {
-        {"StatefulSet", &see_.workload}, {"Service", &see_.client},
-        {"Service", &see_.peers},        {"Secret", &see_.files},
-        {"Secret", &see_.admin},         {"PodDisruptionBudget", &see_.disruption_budget}};
+    std::vector<std::pair<const char*, const Child*>> named = {{"StatefulSet", &see_.workload},
+                                                               {"Service", &see_.client},
+                                                               {"Service", &see_.peers},
+                                                               {"Secret", &see_.files},
+                                                               {"Secret", &see_.admin}};
+    if (wants_disruption_budget()) {
+      named.emplace_back("PodDisruptionBudget", &see_.disruption_budget);
+    }
     if (config_.spec.network_policy.enabled) {
       named.emplace_back("NetworkPolicy", &see_.network_policy);
     }
@@ -412,6 +416,11 @@ class Planner {
 
   [[nodiscard]] int desired() const { return config_.spec.replicas.value_or(0); }
 
+  // With one replica it would only keep nodes from being drained.
+  [[nodiscard]] bool wants_disruption_budget() const {
+    return config_.spec.pod_disruption_budget && desired() > 1;
+  }
+
   void write_workload() {
     const bool has_files = found_.target || see_.files.ours();
     if (!has_files) return;  // the database was never reached: nothing to run yet
@@ -423,7 +432,7 @@ class Planner {
                "PgBouncer with " + std::to_string(found_.rollout.replicas) + " replicas, " +
                    std::to_string(floor_) + " server connections each");
     }
-    if (desired() > 1) {
+    if (wants_disruption_budget()) {
       write(kube::PodDisruptionBudget::kType, pgbouncer::pod_disruption_budget(config_),
             see_.disruption_budget);
     } else {

@@ -118,6 +118,14 @@ void network_policy_made_and_gone(OperatorWorld& world) {
   ASSERT_TRUE(world.settle());
 }
 
+void disruption_budget_flipped(OperatorWorld& world) {
+  create(world);
+  for (const bool wanted : {false, true}) {
+    world.user_edits([wanted](Object& spec) { spec["podDisruptionBudget"]["enabled"] = wanted; });
+    ASSERT_TRUE(world.settle());
+  }
+}
+
 struct Case {
   const char* name;
   Story story;
@@ -165,7 +173,8 @@ INSTANTIATE_TEST_SUITE_P(
                                      Case{"Retained", retained},
                                      Case{"Pods", pods_changed}, Case{"PodsRefused", pods_refused},
                                      Case{"Service", service_changed},
-                                     Case{"NetworkPolicy", network_policy_made_and_gone}),
+                                     Case{"NetworkPolicy", network_policy_made_and_gone},
+                                     Case{"DisruptionBudget", disruption_budget_flipped}),
                      testing::Values(Named{"Crash", Fault::kCrash},
                                      Named{"ResponseLost", Fault::kResponseLost},
                                      Named{"NotApplied", Fault::kNotApplied},

@@ -43,6 +43,7 @@ TEST(Decode, ReadsEveryField) {
       "service": {"type": "LoadBalancer", "port": 5432, "annotations": {"a/b": ""},
                   "externalHost": "pooler.example.com"},
       "networkPolicy": {"enabled": true, "from": [{"namespaceSelector": {}, "x": 1}]},
+      "podDisruptionBudget": {"enabled": false},
       "drain": {"endpointPropagationSeconds": 7, "maxTransactionSeconds": 90}}})");
   EXPECT_EQ(config.name, "orders");
   EXPECT_EQ(config.ns, "shop");
@@ -82,6 +83,7 @@ TEST(Decode, ReadsEveryField) {
   EXPECT_EQ(spec.service.external_host, "pooler.example.com");
   EXPECT_TRUE(spec.network_policy.enabled);
   EXPECT_EQ(spec.network_policy.from, R"([{"namespaceSelector":{}}])");
+  EXPECT_FALSE(spec.pod_disruption_budget);
   EXPECT_EQ(spec.drain.endpoint_propagation_seconds, 7);
   EXPECT_EQ(spec.drain.max_transaction_seconds, 90);
   EXPECT_THAT(config.unreadable, IsEmpty());

@@ -709,6 +709,28 @@ TEST_F(PlanTest, OneReplicaHasNoDisruptionBudget) {
   EXPECT_FALSE(see_.disruption_budget.ours());
 }
 
+TEST_F(PlanTest, ADisruptionBudgetThatIsNotWantedGoesAndComesBack) {
+  bring_up();
+  for (const bool wanted : {false, true, false}) {
+    config_->spec.pod_disruption_budget = wanted;
+    step();
+    EXPECT_EQ(see_.disruption_budget.ours(), wanted);
+    EXPECT_TRUE(look().writes.empty() && look().removals.empty());
+    EXPECT_EQ(status("Ready"), "True Ready");
+  }
+}
+
+TEST_F(PlanTest, AForeignDisruptionBudgetMattersOnlyWhereOneIsWanted) {
+  see_.disruption_budget.ownership = Ownership::kForeign;
+  see_.disruption_budget.meta.name = "orders-pooler";
+  config_->spec.pod_disruption_budget = false;
+  bring_up();
+  EXPECT_EQ(status("Ready"), "True Ready");
+  config_->spec.pod_disruption_budget = true;
+  step();
+  EXPECT_EQ(status("PoolerAvailable"), "False NotOwned");
+}
+
 TEST_F(PlanTest, ZeroReplicasStopThePooler) {
   bring_up();
   config_->spec.replicas = 0;
