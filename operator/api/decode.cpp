@@ -56,6 +56,13 @@ void read_drain(Reader reader, Drain& drain) {
   });
 }
 
+void read_pgbouncer(Reader reader, PgBouncer& pgbouncer) {
+  reader.object([&](std::string_view key, Reader value) {
+    if (key == "image") value.read(pgbouncer.image);
+    if (key == "paused") value.read(pgbouncer.paused);
+  });
+}
+
 void read_service(Reader reader, Service& service) {
   reader.object([&](std::string_view key, Reader value) {
     if (key == "type") {
@@ -163,7 +170,7 @@ void read_spec(Reader reader, Spec& spec) {
     if (key == "replicas") value.read(spec.replicas);
     if (key == "budget") read_budget(value, spec.budget);
     if (key == "connectionSecret") read_connection_secret(value, spec.connection_secret);
-    if (key == "pgbouncer") read_member(value, "image", spec.pgbouncer.image);
+    if (key == "pgbouncer") read_pgbouncer(value, spec.pgbouncer);
     if (key == "drain") read_drain(value, spec.drain);
     if (key == "service") read_service(value, spec.service);
     if (key == "networkPolicy") read_network_policy(value, spec.network_policy);

@@ -138,7 +138,8 @@ struct NetworkPolicy {
 };
 
 struct PgBouncer {
-  std::string image;  // empty: the operator's default
+  std::string image;    // empty: the operator's default
+  bool paused = false;  // clients wait, and no server connection is held
 };
 
 struct Spec {

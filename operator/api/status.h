@@ -59,6 +59,7 @@ inline constexpr std::string_view kCrashLooping = "CrashLooping";
 inline constexpr std::string_view kImagePullFailed = "ImagePullFailed";
 inline constexpr std::string_view kUnschedulable = "Unschedulable";
 inline constexpr std::string_view kScaledToZero = "ScaledToZero";
+inline constexpr std::string_view kPaused = "Paused";
 inline constexpr std::string_view kNotOwned = "NotOwned";
 inline constexpr std::string_view kServing = "Serving";
 // ConfigurationLoaded

@@ -1,5 +1,8 @@
 #include "live/pod_probe.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "engine/pgbouncer/console.h"
 #include "live/rows.h"
 #include "live/targets.h"
@@ -15,6 +18,7 @@ using std::chrono::seconds;
 constexpr Duration kUnknownEvery = seconds(2);
 constexpr Duration kKnownEvery = seconds(10);
 constexpr Duration kReloadEvery = milliseconds(200);
+constexpr Duration kPausingEvery = milliseconds(500);
 constexpr Duration kNudgeEvery = seconds(2);
 constexpr Duration kConsoleTimeout = seconds(3);
 // One failure is no news: a pod that has just begun does not listen yet.
@@ -43,24 +47,54 @@ void PodProbe::reload_to(const std::string& marker, MonotonicTime now) {
   if (reloading()) ask_at_ = now;
 }
 
+void PodProbe::pause(bool paused, const std::string& wait_limit, MonotonicTime now) {
+  wait_limit_ = wait_limit;
+  if (std::exchange(paused_, paused) != paused) ask_at_ = now;
+}
+
 bool PodProbe::reloading() const {
   const PodState::Reload& reload = state_.reload;
   return !reload.marker.empty() && !reload.failed && state_.marker != reload.marker;
 }
 
+std::string PodProbe::ask(Asked what) {
+  asked_ = what;
+  switch (what) {
+    case Asked::kNothing:
+    case Asked::kVersion:
+      break;
+    case Asked::kConfig:
+      return std::string(console::kShowConfig);
+    case Asked::kReload:
+      return std::string(console::kReload);
+    case Asked::kState:
+      return std::string(console::kShowState);
+    case Asked::kConnections:
+      return std::string(console::kShowDatabases);
+    case Asked::kPause:
+      return std::string(console::kPause);
+    case Asked::kResume:
+      return std::string(console::kResume);
+    case Asked::kWaitForEver:
+      return console::set_wait("0");
+    case Asked::kWaitAsBefore:
+      return console::set_wait(wait_limit_);
+  }
+  return std::string(console::kShowVersion);
+}
+
 std::optional<std::string> PodProbe::question(MonotonicTime now) {
-  if (version_.empty() && asked_ != Asked::kVersion) {
-    asked_ = Asked::kVersion;
-    return std::string(console::kShowVersion);
+  if (version_.empty() && asked_ != Asked::kVersion) return ask(Asked::kVersion);
+  if (!next_.empty()) {
+    const Asked next = next_.front();
+    next_.pop_front();
+    if (next == Asked::kConfig) ask_at_ = now + kUnknownEvery;
+    return ask(next);
   }
   if (now < ask_at_) return std::nullopt;
-  if (reloading() && asked_ != Asked::kReload) {
-    asked_ = Asked::kReload;
-    return std::string(console::kReload);
-  }
-  asked_ = Asked::kConfig;
+  if (reloading() && asked_ != Asked::kReload) return ask(Asked::kReload);
   ask_at_ = now + kUnknownEvery;
-  return std::string(console::kShowConfig);
+  return ask(Asked::kConfig);
 }
 
 void PodProbe::answered(const Answer& answer, const pg::Session&, MonotonicTime now) {
@@ -68,8 +102,11 @@ void PodProbe::answered(const Answer& answer, const pg::Session&, MonotonicTime 
   silent_since_ = now;
   if (asked_ == Asked::kReload) {
     reload_error_ = answer.ok() ? "" : answer.error().message;
+    // It has put back the time that clients may wait.
+    if (paused_) next_ = {Asked::kWaitForEver, Asked::kConfig};
     return;
   }
+  if (asked_ > Asked::kReload) return answered_about_flow(answer, now);
   if (!answer.ok()) {
     state_.outcome = Outcome::kFailed;
     state_.message = console_message(answer.error());
@@ -85,6 +122,45 @@ void PodProbe::answered(const Answer& answer, const pg::Session&, MonotonicTime 
   state_.login_refused = false;
   state_.version = version_;
   read_config(rows, now);
+  wait_shown_ = console::read_setting(rows, console::kWaitSetting).value_or("");
+  if (paused_ && wait_shown_ != "0") next_.push_back(Asked::kWaitForEver);
+  next_.push_back(Asked::kState);
+}
+
+// Where it can't be told, nothing is done about it, and the next round asks again.
+void PodProbe::answered_about_flow(const Answer& answer, MonotonicTime now) {
+  if (!answer.ok()) return;
+  const engine::Rows rows = to_engine(answer.value());
+  if (asked_ == Asked::kState) read_state(rows, now);
+  if (asked_ == Asked::kConnections) read_connections(rows, now);
+  // What it was told is read back soon.
+  const bool told = asked_ == Asked::kPause || asked_ == Asked::kResume;
+  if (told) ask_at_ = std::min(ask_at_, now + kReloadEvery);
+}
+
+void PodProbe::read_state(const engine::Rows& rows, MonotonicTime now) {
+  using Flow = PodState::Flow;
+  const auto held = console::read_paused(rows);
+  if (!held) {
+    state_.flow = Flow::kUnknown;
+    return;
+  }
+  if (*held != paused_) next_.push_back(paused_ ? Asked::kPause : Asked::kResume);
+  if (*held) {
+    if (state_.flow != Flow::kPaused) state_.flow = Flow::kPausing;
+    if (paused_) next_.push_back(Asked::kConnections);
+    return;
+  }
+  if (std::exchange(state_.flow, Flow::kServing) != Flow::kServing) serving_since_ = now;
+  const bool drained = now - serving_since_ >= kQueueDrains;
+  const bool left_over = wait_shown_ == "0" && !wait_limit_.empty() && wait_limit_ != "0";
+  if (!paused_ && drained && left_over) next_.push_back(Asked::kWaitAsBefore);
+}
+
+void PodProbe::read_connections(const engine::Rows& rows, MonotonicTime now) {
+  const auto held = console::read_server_connections(rows);
+  if (held) state_.flow = *held == 0 ? PodState::Flow::kPaused : PodState::Flow::kPausing;
+  if (state_.flow != PodState::Flow::kPaused) ask_at_ = std::min(ask_at_, now + kPausingEvery);
 }
 
 void PodProbe::read_config(const engine::Rows& rows, MonotonicTime now) {
@@ -130,6 +206,7 @@ void PodProbe::give_up(std::string why) {
 void PodProbe::failed(const pg::Error& error, bool had_answered, MonotonicTime now) {
   if (had_answered) silent_since_ = now;
   asked_ = Asked::kNothing;
+  next_.clear();
   refusals_ = 0;
   version_.clear();
   ask_at_ = now;

@@ -1,7 +1,9 @@
 // One persistent session to the admin console of one pod, by its address: what has it really
 // loaded, which version is it? Where told to, it has the pod load its files until it shows the
-// wanted marker.
+// wanted marker, and holds its clients.
 #pragma once
+
+#include <deque>
 
 #include "engine/rows.h"
 #include "live/probe.h"
@@ -22,6 +24,11 @@ class PodProbe final : public Probe {
   // Empty: no more of it.
   void reload_to(const std::string& marker, MonotonicTime now);
 
+  // Clients wait, for as long as it takes, until they may go on. What they waited counts against
+  // `wait_limit` again once all of them had kQueueDrains to be served.
+  void pause(bool paused, const std::string& wait_limit, MonotonicTime now);
+
+  static constexpr Duration kQueueDrains = std::chrono::seconds(30);
   static constexpr Duration kReloadPatience = std::chrono::seconds(30);
   static constexpr int kRefusals = 3;
 
@@ -32,15 +39,35 @@ class PodProbe final : public Probe {
   void failed(const pg::Error& error, bool had_answered, MonotonicTime now) override;
 
  private:
-  enum class Asked { kNothing, kVersion, kConfig, kReload };
+  enum class Asked {
+    kNothing,
+    kVersion,
+    kConfig,
+    kReload,
+    kState,
+    kConnections,
+    kPause,
+    kResume,
+    kWaitForEver,
+    kWaitAsBefore,
+  };
 
   [[nodiscard]] bool reloading() const;
   void take_loaded(const std::string& marker);
   void read_config(const engine::Rows& rows, MonotonicTime now);
+  void answered_about_flow(const Answer& answer, MonotonicTime now);
+  void read_state(const engine::Rows& rows, MonotonicTime now);
+  void read_connections(const engine::Rows& rows, MonotonicTime now);
+  [[nodiscard]] std::string ask(Asked what);
   void give_up(std::string why);
 
   PodState state_;
   Asked asked_ = Asked::kNothing;
+  std::deque<Asked> next_;  // to be asked before ask_at_
+  bool paused_ = false;     // wanted
+  std::string wait_limit_;
+  std::string wait_shown_;  // query_wait_timeout of the last SHOW CONFIG
+  MonotonicTime serving_since_;
   std::string version_;  // of the present session, shown once the marker is known too
   MonotonicTime ask_at_;
   MonotonicTime reload_since_;

@@ -53,6 +53,9 @@ struct PodState {
     std::string message;  // why
     bool operator==(const Reload&) const = default;
   } reload;
+  // Whether clients are served. Pausing: they wait, and transactions that were open still hold
+  // server connections.
+  enum class Flow { kUnknown, kServing, kPausing, kPaused } flow = Flow::kUnknown;
   bool operator==(const PodState&) const = default;
 };
 
@@ -85,6 +88,9 @@ struct PodTarget {
   int port = 6432;
   // Where not empty: RELOAD until it shows this marker.
   std::string reload_to;
+  bool paused = false;
+  // Its query_wait_timeout as its files have it, in seconds; empty: not known.
+  std::string wait_limit;
 };
 
 struct ConsoleLogin {

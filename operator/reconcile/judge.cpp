@@ -33,7 +33,10 @@ class Judge {
         config_.spec.connection_secret.publish_policy == api::PublishPolicy::kImmediate;
     const bool unproved = verdicts_.may_be_unproved &&
                           verdicts_.configuration_loaded.status == ConditionStatus::kUnknown;
-    const bool changing = found_.writing || (found_.rollout.in_progress && !unasked && !unproved);
+    const bool pausing = config_.spec.pgbouncer.paused &&
+                         verdicts_.pooler_available.reason == api::reason::kProgressing;
+    const bool changing =
+        found_.writing || pausing || (found_.rollout.in_progress && !unasked && !unproved);
     verdicts_.in_progress = verdicts_.configuration_valid.status == ConditionStatus::kTrue &&
                             (changing || found_.published.status != ConditionStatus::kTrue);
     fill();
@@ -93,6 +96,7 @@ class Judge {
                 "waits for what is left of an earlier PoolerConfig of this name to go");
     }
     if (wanted_ == 0) return no(api::reason::kScaledToZero, "spec.replicas is 0");
+    if (config_.spec.pgbouncer.paused && status_.pods.serving > 0) return paused();
     if (status_.pods.serving > 0 && found_.way_in_proven) return yes(api::reason::kServing, ratio);
     if (status_.pods.serving > 0) {
       return no(api::reason::kProgressing, ratio + "; a query through the Service is being tried");
@@ -101,6 +105,24 @@ class Judge {
       return no(pod->trouble, "pod " + pod->name + ": " + pod->trouble_message);
     }
     return no(api::reason::kProgressing, what_it_waits_for(ratio));
+  }
+
+  [[nodiscard]] Verdict paused() const {
+    int holding = 0;
+    for (const ObservedPod& pod : see_.pods) {
+      const auto state = see_.live.pods.find(pod.uid);
+      if (state == see_.live.pods.end() || !pod.ready || pod.deleting) continue;
+      holding += state->second.flow == live::PodState::Flow::kPaused ? 1 : 0;
+    }
+    if (holding == status_.pods.serving) {
+      return no(api::reason::kPaused,
+                "clients wait until spec.pgbouncer.paused is false; no replica holds a server "
+                "connection");
+    }
+    return no(api::reason::kProgressing,
+              "pausing: " + std::to_string(holding) + "/" + std::to_string(status_.pods.serving) +
+                  " replicas hold no server connection any more; the others wait for open "
+                  "transactions to end (in pool mode session: for their clients)");
   }
 
   [[nodiscard]] std::string what_it_waits_for(const std::string& otherwise) const {
@@ -170,6 +192,10 @@ class Judge {
     if (!unasked) return false;
     verdicts_.configuration_loaded = unknown(api::reason::kUnknown, "");
     keep(verdicts_.configuration_loaded, api::condition::kConfigurationLoaded);
+    if (config_.spec.pgbouncer.paused) {
+      verdicts_.pooler_available = unknown(api::reason::kUnknown, "");
+      keep(verdicts_.pooler_available, api::condition::kPoolerAvailable);
+    }
     status_.pods.loaded = before.pods.loaded;
     status_.pods.unreachable = before.pods.unreachable;
     return true;

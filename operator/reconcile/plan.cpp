@@ -9,6 +9,7 @@
 #include "base/crypto.h"
 #include "base/json.h"
 #include "base/strings.h"
+#include "engine/pgbouncer/console.h"
 #include "engine/pgbouncer/workload.h"
 #include "kube/kinds.h"
 #include "reconcile/conditions.h"
@@ -302,7 +303,13 @@ class Planner {
     return token_of("trial " + pod.uid + " " + marker + " " + database_token_);
   }
 
+  [[nodiscard]] bool paused() const { return config_.spec.pgbouncer.paused; }
+
   [[nodiscard]] Ordinal::Proof proof_of(const ObservedPod& pod, const std::string& marker) const {
+    // A query would wait as all others do. That the database takes these credentials is known.
+    if (paused()) {
+      return found_.database_answers() ? Ordinal::Proof::kPassed : Ordinal::Proof::kNone;
+    }
     const live::VerificationState& trial = see_.live.verification;
     if (!found_.database || trial.token != trial_token(pod, marker)) return Ordinal::Proof::kNone;
     if (trial.outcome == live::Outcome::kOk) return Ordinal::Proof::kPassed;
@@ -312,7 +319,7 @@ class Planner {
   }
 
   void try_canary() {
-    if (!found_.rollout.trial || !found_.database) return;
+    if (!found_.rollout.trial || !found_.database || paused()) return;
     const ObservedPod* pod = pod_at(*found_.rollout.trial);
     if (pod == nullptr) return;
     urls::Connection way = pooled_way();
@@ -385,6 +392,7 @@ class Planner {
                        .replicas = see_.workload.ours() ? see_.workload.replicas : 0,
                        .target = std::nullopt,
                        .may_replace = found_.database_answers() && !spec_invalid_,
+                       .hold_pods = paused(),
                        .template_written = template_written(),
                        .ceiling = std::max(0, found_.share.ceiling - kOperatorConnections),
                        .floor = [this](const std::string& r) { return floor_of(r); },
@@ -534,9 +542,24 @@ class Planner {
       if (pod.deleting || pod.address.empty()) continue;
       const auto reload = found_.rollout.reload.find(pod.ordinal);
       plan_.target.pods.push_back(
-          {pod.uid, pod.name, pod.address, pgbouncer::kPort,
-           reload == found_.rollout.reload.end() ? std::string() : reload->second});
+          {.uid = pod.uid,
+           .name = pod.name,
+           .address = pod.address,
+           .port = pgbouncer::kPort,
+           .reload_to = reload == found_.rollout.reload.end() ? std::string() : reload->second,
+           .paused = paused(),
+           .wait_limit = wait_limit(pod)});
     }
+  }
+
+  // By the files that it has loaded.
+  [[nodiscard]] std::string wait_limit(const ObservedPod& pod) const {
+    const auto state = see_.live.pods.find(pod.uid);
+    if (state == see_.live.pods.end()) return {};
+    const std::string revision = pgbouncer::revision_of(state->second.marker);
+    const auto file = see_.files.data.find(pgbouncer::settings_file_name(revision));
+    if (file == see_.files.data.end()) return {};
+    return pgbouncer::setting_of(file->second, pgbouncer::kWaitSetting);
   }
 
   // ---- the way in, and the published Secret
@@ -553,7 +576,7 @@ class Planner {
     const urls::Connection way = pooled_way();
     data_ = urls::published_keys({way, *found_.database}, wanted);
     hash_ = pgbouncer::content_hash(*admin_, data_);
-    if (immediate() || !found_.target || see_.client.cluster_ip.empty()) return;
+    if (paused() || immediate() || !found_.target || see_.client.cluster_ip.empty()) return;
     const auto pooled = urls::with_parameters(way, wanted.pooled_parameters);
     const bool to_publish =
         see_.published.ownership != Ownership::kForeign && !published_has(hash_);
@@ -680,6 +703,9 @@ class Planner {
         was_published() ? api::reason::kCredentialsPending : api::reason::kUnverified;
     if (desired() == 0) {
       found_.published = no(waiting, "the pooler has no replicas to verify the URLs with");
+    } else if (paused()) {
+      found_.published =
+          no(waiting, "the pooler is paused (spec.pgbouncer.paused): no query can verify the URLs");
     } else if (!all_loaded()) {
       found_.published = no(waiting, "the Secret waits until the pods serve this configuration");
     } else if (trial_ == nullptr) {

@@ -219,7 +219,8 @@ class Stepper {
 
   [[nodiscard]] bool spare_needed() const {
     if (in_.desired != 1 || in_.limit < 2) return false;
-    if (in_.may_replace && serving(0) && outdated(0) && !will_reload(0)) return true;
+    if (in_.may_replace && !in_.hold_pods && serving(0) && outdated(0) && !will_reload(0))
+      return true;
     const bool first_is_back = serving(0) && !outdated(0) && settled(at(0));
     return present(1) && !at(1).deleting && !first_is_back;
   }
@@ -274,6 +275,10 @@ class Stepper {
     if (staged() || held_back()) return;
     if (!in_.may_replace) {
       out_.waiting = "the database, before any pod is replaced";
+      return;
+    }
+    if (in_.hold_pods && serving(*victim)) {
+      out_.waiting = "the pooler to be resumed, before any pod is replaced";
       return;
     }
     if (const auto away = not_yet_back(*victim)) {

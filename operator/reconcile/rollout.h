@@ -50,6 +50,7 @@ struct RolloutInput {
   int replicas = 0;                   // that the StatefulSet has; 0 where there is none yet
   std::optional<std::string> target;  // revision; nullopt: keep what is
   bool may_replace = true;  // false: no pod is touched for a change, only births are prepared
+  bool hold_pods = false;   // no pod that serves is replaced: clients that wait there would be cut
   // Whether the StatefulSet is known to have the wanted template; a new configuration may need it.
   bool template_written = true;
   int ceiling = 0;  // server connections, without the operator's

@@ -174,15 +174,17 @@ class OperatorWorld::FakeLive final : public reconcile::LiveLoop {
     for (const live::PodTarget& pod : target.pods) {
       const bool told = !pod.reload_to.empty();
       const bool refused = told && !world_.reload(server_, pod.name, pod.uid);
-      state.pods[pod.uid] = {.outcome = live::Outcome::kOk,
-                             .message = "",
-                             .login_refused = false,
-                             .marker = world_.loaded(pod.uid),
-                             .version = "1.26.1",
-                             .reload = {.marker = pod.reload_to,
-                                        .nudges = 0,
-                                        .failed = refused,
-                                        .message = refused ? "refused" : ""}};
+      state.pods[pod.uid] = {
+          .outcome = live::Outcome::kOk,
+          .message = "",
+          .login_refused = false,
+          .marker = world_.loaded(pod.uid),
+          .version = "1.26.1",
+          .reload = {.marker = pod.reload_to,
+                     .nudges = 0,
+                     .failed = refused,
+                     .message = refused ? "refused" : ""},
+          .flow = pod.paused ? live::PodState::Flow::kPaused : live::PodState::Flow::kServing};
     }
     if (target.verification) {
       state.verification = {target.verification->token, live::Outcome::kOk, "", ""};

@@ -126,6 +126,19 @@ void disruption_budget_flipped(OperatorWorld& world) {
   }
 }
 
+// With a change of the configuration meanwhile.
+void paused_and_resumed(OperatorWorld& world) {
+  create(world);
+  world.user_edits([](Object& spec) { spec["pgbouncer"]["paused"] = true; });
+  ASSERT_TRUE(world.settle());
+  ASSERT_NE(world.end_state().find("PoolerAvailable False Paused"), std::string::npos)
+      << world.end_state();
+  world.user_edits([](Object& spec) { spec["poolMode"] = "session"; });
+  ASSERT_TRUE(world.settle());
+  world.user_edits([](Object& spec) { spec["pgbouncer"]["paused"] = false; });
+  ASSERT_TRUE(world.settle());
+}
+
 struct Case {
   const char* name;
   Story story;
@@ -174,7 +187,8 @@ INSTANTIATE_TEST_SUITE_P(
                                      Case{"Pods", pods_changed}, Case{"PodsRefused", pods_refused},
                                      Case{"Service", service_changed},
                                      Case{"NetworkPolicy", network_policy_made_and_gone},
-                                     Case{"DisruptionBudget", disruption_budget_flipped}),
+                                     Case{"DisruptionBudget", disruption_budget_flipped},
+                                     Case{"Paused", paused_and_resumed}),
                      testing::Values(Named{"Crash", Fault::kCrash},
                                      Named{"ResponseLost", Fault::kResponseLost},
                                      Named{"NotApplied", Fault::kNotApplied},

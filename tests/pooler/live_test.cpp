@@ -428,6 +428,48 @@ TEST_P(LiveReload, ANewPasswordOfTheDatabaseIsTakenOver) {
   EXPECT_EQ(value_of(pooled, "SELECT 1"), "1") << "with a new server connection";
 }
 
+// ---- PAUSE
+
+TEST_P(LivePooler, PausesOnceTransactionsHaveEndedAndServesAgain) {
+  using Flow = live::PodState::Flow;
+  using State = pg::Session::State;
+  pgbouncer_.start();
+  LiveTarget target = pod_target();
+  target.pods[0].wait_limit = "30";
+  live_.set_target(kKey, target);
+  ASSERT_TRUE(wait_for_pod([](const auto& pod) { return pod.flow == Flow::kServing; }));
+  pg::ThreadResolver resolver;
+  pg::LibpqSessionFactory factory(resolver);
+  const auto client =
+      factory.connect(live::database_target(pgbouncer_.pooled()), clock_.monotonic());
+  ASSERT_TRUE(pg::testing::drive_to(*client, State::kIdle));
+  const auto soon = [this] { return clock_.monotonic() + std::chrono::minutes(1); };
+  client->query("BEGIN", soon());
+  ASSERT_TRUE(pg::testing::drive_to(*client, State::kIdle));
+
+  target.pods[0].paused = true;
+  live_.set_target(kKey, target);
+  ASSERT_TRUE(wait_for_pod([](const auto& pod) { return pod.flow == Flow::kPausing; }))
+      << "the console's PAUSE is not answered yet, and holds";
+  client->query("COMMIT", soon());
+  ASSERT_TRUE(pg::testing::drive(*client, [&] { return client->state() != State::kBusy; }));
+  ASSERT_TRUE(client->take().value().ok());
+  ASSERT_TRUE(wait_for_pod([](const auto& pod) { return pod.flow == Flow::kPaused; }));
+  EXPECT_TRUE(wait_until([this] {
+    return value_of(postgres_.superuser(),
+                    "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'") == "0";
+  }));
+
+  client->query("SELECT 42", soon());
+  target.pods[0].paused = false;
+  live_.set_target(kKey, target);
+  ASSERT_TRUE(pg::testing::drive(*client, [&] { return client->state() != State::kBusy; }));
+  const auto answer = client->take().value();
+  ASSERT_TRUE(answer.ok()) << answer.error().message;
+  EXPECT_EQ(answer.value().cells[0][0], "42");
+  EXPECT_TRUE(wait_for_pod([](const auto& pod) { return pod.flow == Flow::kServing; }));
+}
+
 TEST_P(LivePooler, ADrainingPodStillAnswers) {
   pgbouncer_.start();
   live_.set_target(kKey, pod_target());

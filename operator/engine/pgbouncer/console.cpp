@@ -13,13 +13,28 @@ std::optional<std::string> cell(const Rows& rows, std::size_t row, std::size_t c
 
 }  // namespace
 
-std::optional<std::string> read_marker(const Rows& show_config) {
+std::string set_wait(std::string_view seconds) {
+  return "SET " + std::string(kWaitSetting) + "='" + std::string(seconds) + "'";
+}
+
+std::optional<std::string> read_setting(const Rows& show_config, std::string_view name) {
   const auto key = show_config.column("key");
   const auto value = show_config.column("value");
   if (!key || !value) return std::nullopt;
   for (std::size_t row = 0; row < show_config.cells.size(); ++row) {
-    if (cell(show_config, row, *key) == "syslog_ident") return cell(show_config, row, *value);
+    if (cell(show_config, row, *key) == name) return cell(show_config, row, *value);
   }
+  return std::nullopt;
+}
+
+std::optional<std::string> read_marker(const Rows& show_config) {
+  return read_setting(show_config, "syslog_ident");
+}
+
+std::optional<bool> read_paused(const Rows& show_state) {
+  const auto paused = read_setting(show_state, "paused");
+  if (paused == "yes") return true;
+  if (paused == "no") return false;
   return std::nullopt;
 }
 

@@ -324,15 +324,18 @@ std::string marker_of_pod_file(std::string_view text) {
   return pod_file(static_cast<int>(*id) - 1, marker) == text ? marker : std::string();
 }
 
-std::optional<int> floor_of(std::string_view pgbouncer_ini) {
-  const std::string key = std::string(kFloorSetting) + " = ";
+std::string setting_of(std::string_view pgbouncer_ini, std::string_view name) {
+  const std::string key = std::string(name) + " = ";
   for (const auto& line : split(pgbouncer_ini, '\n')) {
-    if (line.compare(0, key.size(), key) != 0) continue;
-    const auto floor = parse_integer(std::string_view(line).substr(key.size()));
-    if (!floor || *floor < 1 || *floor > 1'000'000) return std::nullopt;
-    return static_cast<int>(*floor);
+    if (line.starts_with(key)) return line.substr(key.size());
   }
-  return std::nullopt;
+  return {};
+}
+
+std::optional<int> floor_of(std::string_view pgbouncer_ini) {
+  const auto floor = parse_integer(setting_of(pgbouncer_ini, kFloorSetting));
+  if (!floor || *floor < 1 || *floor > 1'000'000) return std::nullopt;
+  return static_cast<int>(*floor);
 }
 
 std::string reload_obstacle(const std::map<std::string, std::string>& files,

@@ -100,13 +100,14 @@ TEST(Crd, DefaultsAreThoseOfTheOperator) {
     EXPECT_EQ(given.spec.service.port, bare.spec.service.port);
     EXPECT_EQ(given.spec.network_policy.enabled, bare.spec.network_policy.enabled);
     EXPECT_EQ(given.spec.pod_disruption_budget, bare.spec.pod_disruption_budget);
+    EXPECT_EQ(given.spec.pgbouncer.paused, bare.spec.pgbouncer.paused);
     EXPECT_TRUE(given.unreadable.empty()) << path;
     if (path == "spec.scaling.maxReplicas") {
       EXPECT_EQ(value, Scaling().max_replicas);
     }
     ++defaults;
   });
-  EXPECT_EQ(defaults, 22);
+  EXPECT_EQ(defaults, 23);
 }
 
 TEST(Crd, RangesAreThoseOfValidate) {

@@ -26,6 +26,23 @@ TEST(Marker, IsUnknownWhereTheAnswerLacksIt) {
   EXPECT_EQ(read_marker({{"key"}, {{"syslog_ident"}}}), std::nullopt);
 }
 
+TEST(Pause, IsReadFromTheState) {
+  const auto state = [](const char* paused) {
+    return read_paused({{"key", "value"}, {{"active", "no"}, {"paused", paused}}});
+  };
+  EXPECT_EQ(state("yes"), true);
+  EXPECT_EQ(state("no"), false);
+  EXPECT_EQ(state("maybe"), std::nullopt);
+  EXPECT_EQ(read_paused({{"key", "value"}, {{"active", "yes"}}}), std::nullopt);
+  EXPECT_EQ(read_paused({}), std::nullopt);
+}
+
+TEST(Setting, IsReadAndSetByName) {
+  EXPECT_EQ(read_setting(config({{"query_wait_timeout", "30", "120", "yes"}}), kWaitSetting), "30");
+  EXPECT_EQ(read_setting(config({}), kWaitSetting), std::nullopt);
+  EXPECT_EQ(set_wait("0"), "SET query_wait_timeout='0'");
+}
+
 TEST(Version, IsTheNumber) {
   const auto version = [](const std::string& text) {
     return read_version({{"version"}, {{text}}});

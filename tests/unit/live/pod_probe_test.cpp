@@ -196,6 +196,100 @@ TEST_F(PodProbeTest, GivesUpAfterHalfAMinuteOfSilentDisregard) {
   EXPECT_TRUE(probe_.state().reload.failed);
 }
 
+TEST_F(PodProbeTest, PausesAndTellsWhenNoConnectionIsHeldAnyMore) {
+  using Flow = PodState::Flow;
+  run(seconds(1));
+  EXPECT_EQ(probe_.state().flow, Flow::kServing);
+  EXPECT_EQ(asked("PAUSE") + asked("RESUME"), 0);
+  script().on_query("PAUSE", pg::Rows{});
+  script().on_query("SET query_wait_timeout='0'", pg::Rows{});
+  script().on_query("SHOW DATABASES", connection_rows(3));
+  probe_.pause(true, "30", world_.now());
+  run(milliseconds(1));
+  EXPECT_EQ(asked("PAUSE"), 1);
+  const auto queries = script().queries();
+  EXPECT_LT(std::find(queries.begin(), queries.end(), "SET query_wait_timeout='0'"),
+            std::find(queries.begin(), queries.end(), "PAUSE"))
+      << "nobody who waits may be cut";
+  script().on_query("SHOW STATE", state_rows(true));
+  script().on_query("SHOW CONFIG", config_rows("rev1", "0"));
+  run(seconds(1));
+  EXPECT_EQ(probe_.state().flow, Flow::kPausing);
+  script().on_query("SHOW DATABASES", connection_rows(0));
+  run(seconds(1));
+  EXPECT_EQ(probe_.state().flow, Flow::kPaused);
+  run(minutes(5));
+  EXPECT_EQ(asked("PAUSE"), 1);
+  EXPECT_EQ(asked("SET query_wait_timeout='0'"), 1);
+  EXPECT_EQ(script().connects(), 1);
+}
+
+TEST_F(PodProbeTest, ResumesAndRestoresTheWaitOnceTheQueueHadTime) {
+  script().on_query("SHOW STATE", state_rows(true));
+  script().on_query("SHOW CONFIG", config_rows("rev1", "0"));
+  script().on_query("RESUME", pg::Rows{});
+  script().on_query("SET query_wait_timeout='30'", pg::Rows{});
+  probe_.pause(false, "30", world_.now());
+  run(milliseconds(1));
+  EXPECT_EQ(asked("RESUME"), 1) << "left by an operator that died";
+  script().on_query("SHOW STATE", state_rows(false));
+  run(seconds(25));
+  EXPECT_EQ(probe_.state().flow, PodState::Flow::kServing);
+  EXPECT_EQ(asked("SET query_wait_timeout='30'"), 0);
+  run(seconds(20));
+  EXPECT_GE(asked("SET query_wait_timeout='30'"), 1);
+  script().on_query("SHOW CONFIG", config_rows("rev1", "30"));
+  run(seconds(10));
+  const int before = asked("SET query_wait_timeout='30'");
+  run(minutes(5));
+  EXPECT_EQ(asked("SET query_wait_timeout='30'"), before);
+  EXPECT_EQ(asked("RESUME"), 1);
+}
+
+TEST_F(PodProbeTest, AWaitOfZeroInTheFilesIsLeftAlone) {
+  script().on_query("SHOW CONFIG", config_rows("rev1", "0"));
+  probe_.pause(false, "0", world_.now());
+  run(minutes(5));
+  for (const std::string& query : script().queries()) EXPECT_FALSE(query.starts_with("SET "));
+}
+
+TEST_F(PodProbeTest, AReloadWhilePausedLosesNoTimeToHoldTheClientsAgain) {
+  script().on_query("SHOW STATE", state_rows(true));
+  script().on_query("SHOW DATABASES", connection_rows(0));
+  script().on_query("SHOW CONFIG", config_rows("rev1", "0"));
+  script().on_query("SET query_wait_timeout='0'", pg::Rows{});
+  script().on_query("RELOAD", pg::Rows{});
+  probe_.pause(true, "30", world_.now());
+  run(seconds(1));
+  probe_.reload_to("rev2", world_.now());
+  script().on_query("SHOW CONFIG", config_rows("rev2", "0"));
+  run(milliseconds(1));
+  const auto queries = script().queries();
+  const auto reload = std::find(queries.begin(), queries.end(), "RELOAD");
+  ASSERT_NE(reload, queries.end());
+  ASSERT_NE(reload + 1, queries.end());
+  EXPECT_EQ(*(reload + 1), "SET query_wait_timeout='0'");
+  EXPECT_EQ(probe_.state().marker, "rev2");
+  EXPECT_EQ(probe_.state().flow, PodState::Flow::kPaused);
+}
+
+TEST_F(PodProbeTest, AStateThatCanNotBeToldIsUnknown) {
+  script().on_query("SHOW STATE", config_rows("rev1"));
+  probe_.pause(true, "30", world_.now());
+  run(minutes(1));
+  EXPECT_EQ(probe_.state().flow, PodState::Flow::kUnknown);
+  EXPECT_EQ(asked("PAUSE"), 0);
+}
+
+TEST_F(PodProbeTest, APauseThatIsRefusedIsNoStorm) {
+  script().on_query("PAUSE", failure(Refusal{"08P01", "admin access needed"}));
+  script().on_query("SET query_wait_timeout='0'", failure(Refusal{"08P01", "admin access needed"}));
+  probe_.pause(true, "30", world_.now());
+  run(minutes(10));
+  EXPECT_LE(asked("PAUSE"), 62);
+  EXPECT_EQ(probe_.state().flow, PodState::Flow::kServing);
+}
+
 TEST_F(PodProbeTest, NeverAStorm) {
   script().refuse_connections(true);
   run(minutes(10));

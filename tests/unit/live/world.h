@@ -24,9 +24,20 @@ inline pg::Rows server_rows(const std::string& address = "10.0.0.7") {
           {{address, "5432", "170004", "60", "3", "2", "-1", "-1", "f"}}};
 }
 
-inline pg::Rows config_rows(const std::string& marker) {
+inline pg::Rows config_rows(const std::string& marker, const std::string& wait = "30") {
   return {{"key", "value", "default", "changeable"},
-          {{"listen_port", "6432", "6432", "no"}, {"syslog_ident", marker, "pgbouncer", "yes"}}};
+          {{"listen_port", "6432", "6432", "no"},
+           {"query_wait_timeout", wait, "120", "yes"},
+           {"syslog_ident", marker, "pgbouncer", "yes"}}};
+}
+
+inline pg::Rows state_rows(bool paused) {
+  return {{"key", "value"}, {{"active", paused ? "no" : "yes"}, {"paused", paused ? "yes" : "no"}}};
+}
+
+// Server connections of the one database.
+inline pg::Rows connection_rows(int count) {
+  return {{"name", "current_connections"}, {{"orders", std::to_string(count)}, {"pgbouncer", "0"}}};
 }
 
 // Lets `script` answer as Postgres 17 does.
@@ -39,6 +50,7 @@ inline void be_postgres(Script& script) {
 inline void be_console(Script& script, const std::string& marker) {
   script.on_query("SHOW VERSION", one_cell("version", "PgBouncer 1.26.1"));
   script.on_query("SHOW CONFIG", config_rows(marker));
+  script.on_query("SHOW STATE", state_rows(false));
 }
 
 inline urls::Connection orders() {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "base/json.h"
 #include "base/strings.h"
@@ -707,6 +708,75 @@ TEST_F(PlanTest, OneReplicaHasNoDisruptionBudget) {
   config_->spec.replicas = 1;
   step();
   EXPECT_FALSE(see_.disruption_budget.ours());
+}
+
+// ---- pause
+
+TEST_F(PlanTest, APausedPoolerSaysSoAndWhenItHoldsNothing) {
+  using Flow = live::PodState::Flow;
+  bring_up();
+  for (const auto& pod : look().target.pods) EXPECT_FALSE(pod.paused);
+  config_->spec.pgbouncer.paused = true;
+  Plan planned = step();
+  EXPECT_TRUE(planned.writes.empty() && planned.removals.empty());
+  for (const auto& pod : planned.target.pods) {
+    EXPECT_TRUE(pod.paused);
+    EXPECT_EQ(pod.wait_limit, "30");
+  }
+  EXPECT_EQ(status("PoolerAvailable"), "False Progressing");
+  EXPECT_EQ(status("Reconciling"), "True Progressing");
+  see_.live.pods[see_.pods[0].uid].flow = Flow::kPaused;
+  see_.live.pods[see_.pods[1].uid].flow = Flow::kPausing;
+  step();
+  EXPECT_NE(message("PoolerAvailable").find("pausing: 1/2"), std::string::npos);
+  see_.live.pods[see_.pods[1].uid].flow = Flow::kPaused;
+  step();
+  EXPECT_EQ(status("PoolerAvailable"), "False Paused");
+  EXPECT_EQ(status("Ready"), "False Paused");
+  EXPECT_EQ(status("Reconciling"), "absent");
+  EXPECT_EQ(status("Stalled"), "absent");
+  EXPECT_EQ(status("SecretPublished"), "True Published");
+  EXPECT_FALSE(look().target.verification) << "it would wait, too";
+  const live::LiveState known = std::exchange(see_.live, {});
+  EXPECT_EQ(look().status, config_->status) << "a restart of the operator is no news";
+  see_.live = known;
+
+  config_->spec.pgbouncer.paused = false;
+  planned = step();
+  EXPECT_FALSE(planned.target.pods[0].paused);
+  EXPECT_EQ(status("PoolerAvailable"), "False Progressing") << "not before a query works again";
+  verification_answers();
+  step();
+  EXPECT_EQ(status("Ready"), "True Ready");
+}
+
+// The database is switched while clients wait: they must meet the new one.
+TEST_F(PlanTest, APausedPoolerLoadsAnotherConfigurationAndReplacesNoPod) {
+  bring_up();
+  config_->spec.pgbouncer.paused = true;
+  for (const auto& pod : see_.pods) see_.live.pods[pod.uid].flow = live::PodState::Flow::kPaused;
+  step();
+  const std::string other = "postgresql://app:s3cret@standby.example.com:5432/orders";
+  see_.database_secret = SecretData{{"uri", other}};
+  step();
+  database_answers();
+  for (int round = 0; round < 4; ++round) {
+    const Plan planned = step();
+    EXPECT_TRUE(planned.removals.empty());
+    pods_reload();
+  }
+  EXPECT_EQ(status("ConfigurationLoaded"), "True Loaded") << message("ConfigurationLoaded");
+  EXPECT_EQ(status("SecretPublished"), "False CredentialsPending");
+  EXPECT_NE(message("SecretPublished").find("paused"), std::string::npos);
+
+  config_->spec.drain.max_transaction_seconds = 61;
+  for (int round = 0; round < 4; ++round) {
+    const Plan planned = step();
+    EXPECT_TRUE(planned.removals.empty()) << "its clients would be cut";
+  }
+  EXPECT_NE(message("ConfigurationLoaded").find("resumed"), std::string::npos);
+  config_->spec.pgbouncer.paused = false;
+  EXPECT_FALSE(look().removals.empty());
 }
 
 TEST_F(PlanTest, ADisruptionBudgetThatIsNotWantedGoesAndComesBack) {
