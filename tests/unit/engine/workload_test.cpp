@@ -133,7 +133,7 @@ TEST(StatefulSet, RunsPgbouncerWithAsFewRightsAsPossible) {
 }
 
 Json template_with(const std::string& pod) {
-  api::PoolerConfig config = orders();
+  api::PoolerConfig config = orders_config();
   config.spec.pod = pod;
   return stateful_set(config, "pgbouncer:test", 2)["spec"]["template"];
 }
@@ -182,8 +182,8 @@ TEST(PodTemplate, ResourcesAndSpreadReplaceTheDefaults) {
 }
 
 TEST(PodTemplate, IsAPodThatCanBeAskedAbout) {
-  const Json pod = pod_of_template(orders(), "pgbouncer:test");
-  const Json made = stateful_set(orders(), "pgbouncer:test", 2)["spec"]["template"];
+  const Json pod = pod_of_template(orders_config(), "pgbouncer:test");
+  const Json made = stateful_set(orders_config(), "pgbouncer:test", 2)["spec"]["template"];
   EXPECT_EQ(pod["kind"], "Pod");
   EXPECT_EQ(pod["metadata"]["namespace"], "shop");
   EXPECT_EQ(pod["metadata"]["name"], "orders-pooler-dry-run");
@@ -209,7 +209,7 @@ TEST(Services, LeadToThePods) {
 }
 
 TEST(Services, HaveTypePortAndAnnotationsAsAskedFor) {
-  api::PoolerConfig config = orders();
+  api::PoolerConfig config = orders_config();
   config.spec.service.type = api::ServiceType::kLoadBalancer;
   config.spec.service.port = 5432;
   config.spec.service.annotations = {{"lb.example.com/internal", "true"},
@@ -227,8 +227,8 @@ TEST(Services, HaveTypePortAndAnnotationsAsAskedFor) {
 }
 
 TEST(NetworkPolicy, LetsInTheNamespaceThePeersAndTheOperator) {
-  const Json spec = network_policy(orders(), "pooler-system")["spec"];
-  const Json pods = stateful_set(orders(), "i", 1)["spec"]["template"]["metadata"]["labels"];
+  const Json spec = network_policy(orders_config(), "pooler-system")["spec"];
+  const Json pods = stateful_set(orders_config(), "i", 1)["spec"]["template"]["metadata"]["labels"];
   EXPECT_TRUE(is_subset(spec["podSelector"]["matchLabels"], pods));
   EXPECT_EQ(spec["policyTypes"], Json::array({"Ingress"}));
   ASSERT_EQ(spec["ingress"].size(), 1U);
@@ -245,7 +245,7 @@ TEST(NetworkPolicy, LetsInTheNamespaceThePeersAndTheOperator) {
 }
 
 TEST(NetworkPolicy, TakesTheUsersClientsInsteadOfTheNamespace) {
-  api::PoolerConfig config = orders();
+  api::PoolerConfig config = orders_config();
   config.spec.network_policy.from = R"([{"ipBlock":{"cidr":"10.0.0.0/8"}}])";
   const Json from = network_policy(config, "")["spec"]["ingress"][0]["from"];
   ASSERT_EQ(from.size(), 2U) << "outside of a pod the operator has no labels";
