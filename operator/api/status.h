@@ -50,6 +50,7 @@ inline constexpr std::string_view kAuthenticationFailed = "AuthenticationFailed"
 inline constexpr std::string_view kDnsFailure = "DNSFailure";
 inline constexpr std::string_view kTlsFailure = "TLSFailure";
 inline constexpr std::string_view kTooManyConnections = "TooManyConnections";
+inline constexpr std::string_view kReadOnly = "ReadOnly";
 inline constexpr std::string_view kDatabaseNotFound = "DatabaseNotFound";
 inline constexpr std::string_view kOperatorCannotReachDatabase = "OperatorCannotReachDatabase";
 inline constexpr std::string_view kConnected = "Connected";

@@ -17,8 +17,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr Duration kAliveEvery = seconds(10);
-constexpr Duration kLimitsEvery = seconds(60);
 constexpr Duration kAnswerTimeout = seconds(5);
 
 // The cells of one row by column name.
@@ -59,6 +57,12 @@ std::string identity_of(const Row& row, const pg::Endpoint& peer) {
   return (v6 ? "[" + host + "]" : host) + ":" + std::to_string(told ? *port : peer.port);
 }
 
+std::optional<bool> read_only_in(const Row& row) {
+  const auto setting = row.text("read_only");
+  if (setting != "on" && setting != "off") return std::nullopt;
+  return setting == "on";
+}
+
 }  // namespace
 
 std::optional<Server> read_server(const pg::Rows& answer, const pg::Endpoint& peer) {
@@ -69,7 +73,8 @@ std::optional<Server> read_server(const pg::Rows& answer, const pg::Endpoint& pe
   const auto superuser = row.number("superuser_reserved");
   const auto recovery = row.text("in_recovery");
   if (!version || !most || !superuser) return std::nullopt;
-  if (recovery != "t" && recovery != "f") return std::nullopt;
+  const auto read_only = read_only_in(row);
+  if (!read_only || (recovery != "t" && recovery != "f")) return std::nullopt;
   // A limit that can't be read is none of the answers that are known: not "no limit".
   if (!row.sound("reserved") || !row.sound("role_limit", {"-1", "-2"}) ||
       !row.sound("database_limit", {"-1", "-2"})) {
@@ -85,6 +90,7 @@ std::optional<Server> read_server(const pg::Rows& answer, const pg::Endpoint& pe
   server.role_limit = row.number("role_limit");
   server.database_limit = row.number("database_limit");
   server.in_recovery = *recovery == "t";
+  server.read_only = *read_only;
   return server;
 }
 
@@ -99,35 +105,84 @@ DatabaseProbe::DatabaseProbe(pg::SessionFactory& sessions, const DatabaseTarget&
 std::optional<std::string> DatabaseProbe::question(MonotonicTime now) {
   if (now < ask_at_) return std::nullopt;
   ask_at_ = now + kAliveEvery;
-  asked_limits_ = now >= limits_at_;
-  if (asked_limits_) limits_at_ = now + kLimitsEvery;
-  return std::string(asked_limits_ ? kServerQuery : kAliveQuery);
+  asked_server_ = std::exchange(fresh_, false);
+  if (asked_server_) session_since_ = now;
+  return std::string(asked_server_ ? kServerQuery : kAliveQuery);
 }
 
 void DatabaseProbe::answered(const Answer& answer, const pg::Session& session, MonotonicTime now) {
   if (!answer.ok()) {
-    limits_at_ = now;  // with the next question
+    fresh_ = true;
     return fail(answer.error());
   }
-  if (asked_limits_) {
-    auto server = read_server(answer.value(), session.peer());
-    if (!server) {
-      pg::Error error;
-      error.phase = pg::Error::Phase::kSession;
-      error.where = session.peer();
-      limits_at_ = now;
-      return fail(error);
-    }
-    state_.server = std::move(server);
+  const bool understood = asked_server_ ? take_server(answer.value(), session.peer(), now)
+                                        : take_alive(answer.value(), now);
+  if (!understood) {
+    pg::Error error;
+    error.phase = pg::Error::Phase::kSession;
+    error.where = session.peer();
+    fresh_ = true;
+    return fail(error);
   }
   state_.outcome = Outcome::kOk;
   state_.reason.clear();
   state_.message.clear();
+  leave_when_old(now);
+}
+
+bool DatabaseProbe::take_server(const pg::Rows& rows, const pg::Endpoint& peer, MonotonicTime now) {
+  auto server = read_server(rows, peer);
+  if (!server) return false;
+  compare(*server, now);
+  state_.server = std::move(server);
+  return true;
+}
+
+bool DatabaseProbe::take_alive(const pg::Rows& answer, MonotonicTime now) {
+  const engine::Rows rows = to_engine(answer);
+  const auto read_only = read_only_in(Row(rows));
+  if (!read_only || !state_.server) return false;
+  Server server = *state_.server;
+  server.read_only = *read_only;
+  compare(server, now);
+  state_.server = std::move(server);
+  return true;
+}
+
+void DatabaseProbe::compare(const Server& seen, MonotonicTime now) {
+  std::erase_if(seen_, [now](const auto& entry) { return now - entry.second >= kRemembered; });
+  const bool known = seen_.contains(seen.identity);
+  seen_[seen.identity] = now;
+  const bool lost = std::exchange(lost_, false);
+  if (!state_.server) return;
+  const Server& last = *state_.server;
+  const std::string now_read_only = seen.read_only ? ", which is read-only" : "";
+  if (seen.identity != last.identity) {
+    const bool something_wrong = lost || last.read_only || !known;
+    if (something_wrong) moved(last.identity + " -> " + seen.identity + now_read_only, now);
+  } else if (seen.read_only != last.read_only) {
+    moved(seen.identity + (seen.read_only ? " is read-only now" : " can be written again"), now);
+  }
+}
+
+void DatabaseProbe::moved(std::string how, MonotonicTime now) {
+  ++state_.moves;
+  state_.last_move = std::move(how);
+  unsettled_until_ = now + kUnsettledFor;
+}
+
+void DatabaseProbe::leave_when_old(MonotonicTime now) {
+  const Duration lasts = now < unsettled_until_ ? kUnsettledLasts : kSessionLasts;
+  if (now - session_since_ < lasts) return;
+  fresh_ = true;
+  ask_at_ = now;
+  leave_until(now + kCooling);
 }
 
 void DatabaseProbe::failed(const pg::Error& error, bool had_answered, MonotonicTime now) {
   ask_at_ = now;
-  limits_at_ = now;
+  fresh_ = true;
+  lost_ = true;
   // A backend that we gave up on lives on for a moment.
   if (error.kind == pg::Error::Kind::kTimeout) hold_until(now + kCooling);
   // The end of a good session says only that: the login that follows tells how things are.

@@ -1,7 +1,11 @@
-// The operator's one connection to the database of a PoolerConfig: does a login work, and what are
-// the limits? The connection is counted in the budget, so there are never two.
+// The operator's one connection to the database of a PoolerConfig: does a login work, what are the
+// limits, and can it be written? The connection is counted in the budget, so there are never two.
+// Only a new login tells where the name leads now, so none lasts long: kSessionLasts, and
+// kUnsettledLasts for kUnsettledFor after a change.
 #pragma once
 
+#include <map>
+#include <string>
 #include <string_view>
 
 #include "live/probe.h"
@@ -21,8 +25,10 @@ inline constexpr std::string_view kServerQuery =
     " (SELECT rolconnlimit FROM pg_catalog.pg_roles WHERE rolname = session_user) AS role_limit,"
     " (SELECT datconnlimit FROM pg_catalog.pg_database"
     " WHERE datname = pg_catalog.current_database()) AS database_limit,"
-    " pg_catalog.pg_is_in_recovery() AS in_recovery";
-inline constexpr std::string_view kAliveQuery = "SELECT 1";
+    " pg_catalog.pg_is_in_recovery() AS in_recovery,"
+    " pg_catalog.current_setting('transaction_read_only') AS read_only";
+inline constexpr std::string_view kAliveQuery =
+    "SELECT pg_catalog.current_setting('transaction_read_only') AS read_only";
 
 // `peer`: stands in for the server's address where it doesn't know one (a Unix socket behind some
 // proxy). nullopt: the answer is not one to kServerQuery.
@@ -39,6 +45,13 @@ class DatabaseProbe final : public Probe {
 
   // How long the server may still count a connection that was closed.
   static constexpr Duration kCooling = std::chrono::seconds(1);
+  static constexpr Duration kAliveEvery = std::chrono::seconds(5);
+  static constexpr Duration kSessionLasts = std::chrono::seconds(30);
+  static constexpr Duration kUnsettledLasts = std::chrono::seconds(5);
+  static constexpr Duration kUnsettledFor = std::chrono::seconds(60);
+  // A server that was seen in this time and is seen again, with nothing wrong in between, is one of
+  // several behind a load balancer: no move.
+  static constexpr Duration kRemembered = std::chrono::minutes(10);
 
  protected:
   std::optional<std::string> question(MonotonicTime now) override;
@@ -48,12 +61,22 @@ class DatabaseProbe final : public Probe {
 
  private:
   void fail(const pg::Error& error);
+  // False: the answer is none.
+  bool take_server(const pg::Rows& rows, const pg::Endpoint& peer, MonotonicTime now);
+  bool take_alive(const pg::Rows& rows, MonotonicTime now);
+  void compare(const Server& seen, MonotonicTime now);
+  void moved(std::string how, MonotonicTime now);
+  void leave_when_old(MonotonicTime now);
 
   const urls::Connection connection_;
   DatabaseState state_;
-  MonotonicTime ask_at_;     // the next question
-  MonotonicTime limits_at_;  // ... is for the limits from here on
-  bool asked_limits_ = false;
+  MonotonicTime ask_at_;       // the next question
+  bool fresh_ = true;          // ... is the session's first: the whole kServerQuery
+  bool asked_server_ = false;  // the last one was
+  MonotonicTime session_since_;
+  MonotonicTime unsettled_until_;
+  bool lost_ = false;                          // a session or a login, since the last answer
+  std::map<std::string, MonotonicTime> seen_;  // identities, and when last
 };
 
 }  // namespace pooler::live

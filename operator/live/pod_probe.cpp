@@ -52,6 +52,18 @@ void PodProbe::pause(bool paused, const std::string& wait_limit, MonotonicTime n
   if (std::exchange(paused_, paused) != paused) ask_at_ = now;
 }
 
+void PodProbe::follow(std::optional<int> moves, MonotonicTime now) {
+  if (!moves) return;
+  const auto before = std::exchange(moves_, moves);
+  if (!before || *moves <= *before) return;
+  reconnects_ = 2;
+  reconnect_at_ = now;
+}
+
+MonotonicTime PodProbe::next_question() const {
+  return reconnects_ == 0 ? ask_at_ : std::min(ask_at_, reconnect_at_);
+}
+
 bool PodProbe::reloading() const {
   const PodState::Reload& reload = state_.reload;
   return !reload.marker.empty() && !reload.failed && state_.marker != reload.marker;
@@ -79,6 +91,8 @@ std::string PodProbe::ask(Asked what) {
       return console::set_wait("0");
     case Asked::kWaitAsBefore:
       return console::set_wait(wait_limit_);
+    case Asked::kReconnect:
+      return std::string(console::kReconnect);
   }
   return std::string(console::kShowVersion);
 }
@@ -90,6 +104,10 @@ std::optional<std::string> PodProbe::question(MonotonicTime now) {
     next_.pop_front();
     if (next == Asked::kConfig) ask_at_ = now + kUnknownEvery;
     return ask(next);
+  }
+  if (reconnects_ > 0 && now >= reconnect_at_) {
+    reconnect_at_ = now + kReconnectAgain;
+    return ask(Asked::kReconnect);
   }
   if (now < ask_at_) return std::nullopt;
   if (reloading() && asked_ != Asked::kReload) return ask(Asked::kReload);
@@ -130,6 +148,7 @@ void PodProbe::answered(const Answer& answer, const pg::Session&, MonotonicTime 
 // Where it can't be told, nothing is done about it, and the next round asks again.
 void PodProbe::answered_about_flow(const Answer& answer, MonotonicTime now) {
   if (!answer.ok()) return;
+  if (asked_ == Asked::kReconnect) --reconnects_;
   const engine::Rows rows = to_engine(answer.value());
   if (asked_ == Asked::kState) read_state(rows, now);
   if (asked_ == Asked::kConnections) read_connections(rows, now);

@@ -24,17 +24,23 @@ class PodProbe final : public Probe {
   // Empty: no more of it.
   void reload_to(const std::string& marker, MonotonicTime now);
 
+  // RECONNECT when `moves` has grown (nullopt: no news), and once more kReconnectAgain later,
+  // because the pod may have found the old server again: not all nodes learn at once where a
+  // Service leads.
+  void follow(std::optional<int> moves, MonotonicTime now);
+
   // Clients wait, for as long as it takes, until they may go on. What they waited counts against
   // `wait_limit` again once all of them had kQueueDrains to be served.
   void pause(bool paused, const std::string& wait_limit, MonotonicTime now);
 
+  static constexpr Duration kReconnectAgain = std::chrono::seconds(5);
   static constexpr Duration kQueueDrains = std::chrono::seconds(30);
   static constexpr Duration kReloadPatience = std::chrono::seconds(30);
   static constexpr int kRefusals = 3;
 
  protected:
   std::optional<std::string> question(MonotonicTime now) override;
-  [[nodiscard]] MonotonicTime next_question() const override { return ask_at_; }
+  [[nodiscard]] MonotonicTime next_question() const override;
   void answered(const Answer& answer, const pg::Session& session, MonotonicTime now) override;
   void failed(const pg::Error& error, bool had_answered, MonotonicTime now) override;
 
@@ -50,6 +56,7 @@ class PodProbe final : public Probe {
     kResume,
     kWaitForEver,
     kWaitAsBefore,
+    kReconnect,
   };
 
   [[nodiscard]] bool reloading() const;
@@ -64,7 +71,10 @@ class PodProbe final : public Probe {
   PodState state_;
   Asked asked_ = Asked::kNothing;
   std::deque<Asked> next_;  // to be asked before ask_at_
-  bool paused_ = false;     // wanted
+  std::optional<int> moves_;
+  int reconnects_ = 0;  // to be done, the next at reconnect_at_
+  MonotonicTime reconnect_at_;
+  bool paused_ = false;  // wanted
   std::string wait_limit_;
   std::string wait_shown_;  // query_wait_timeout of the last SHOW CONFIG
   MonotonicTime serving_since_;

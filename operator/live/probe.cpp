@@ -30,7 +30,7 @@ void Probe::advance(MonotonicTime now) {
     if (const auto answer = session_->take()) {
       had_answered_ = true;
       answered(*answer, *session_, now);
-      if (finished_) return close(now);
+      if (finished_ || std::exchange(leaving_, false)) return close(now);
     }
     const auto text = question(now);
     if (!text) return;

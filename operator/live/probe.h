@@ -59,6 +59,11 @@ class Probe {
 
   // From answered(): this was all; the session is closed and none is opened again.
   void finish() { finished_ = true; }
+  // From answered(): the session is closed, and the next one opened at `time`.
+  void leave_until(MonotonicTime time) {
+    leaving_ = true;
+    open_at_ = time;
+  }
   // Opens the next session at once, where there is none, and forgets past failures.
   void retry_now(MonotonicTime now);
   // Opens no session before `time`.
@@ -77,6 +82,7 @@ class Probe {
   std::unique_ptr<pg::Session> session_;
   bool had_answered_ = false;
   bool finished_ = false;
+  bool leaving_ = false;
   MonotonicTime opened_at_;
   std::optional<MonotonicTime> closed_at_;
 };

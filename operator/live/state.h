@@ -26,6 +26,7 @@ struct Server {
   std::optional<int> role_limit;      // ALTER ROLE ... CONNECTION LIMIT; nullopt: none
   std::optional<int> database_limit;  // ALTER DATABASE ... CONNECTION LIMIT; nullopt: none
   bool in_recovery = false;
+  bool read_only = false;  // new transactions can't write: in recovery, or by its settings
   bool operator==(const Server&) const = default;
 };
 
@@ -36,6 +37,10 @@ struct DatabaseState {
   std::string message;  // for people; never a password
   // Last answer for this token; it stays when the database goes down later.
   std::optional<Server> server;
+  // How often, for this token, the name has led to another server or the server's writability has
+  // changed, and the last time in words: pooled connections may be at the wrong end since.
+  int moves = 0;
+  std::string last_move;
   bool operator==(const DatabaseState&) const = default;
 };
 
@@ -88,6 +93,9 @@ struct PodTarget {
   int port = 6432;
   // Where not empty: RELOAD until it shows this marker.
   std::string reload_to;
+  // DatabaseState::moves. When it grows, the pod RECONNECTs: server connections are replaced as
+  // their transactions end. nullopt: no news.
+  std::optional<int> moves;
   bool paused = false;
   // Its query_wait_timeout as its files have it, in seconds; empty: not known.
   std::string wait_limit;

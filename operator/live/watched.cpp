@@ -42,6 +42,7 @@ void Watched::set_pods(const LiveTarget& target, MonotonicTime now) {
     Pod& pod = pods_[wanted.uid];
     if (pod.probe && same(pod.target, wanted) && same(pod.login, target.console)) {
       pod.probe->reload_to(wanted.reload_to, now);
+      pod.probe->follow(wanted.moves, now);
       pod.probe->pause(wanted.paused, wanted.wait_limit, now);
       continue;
     }
@@ -51,6 +52,7 @@ void Watched::set_pods(const LiveTarget& target, MonotonicTime now) {
     if (wanted.address.empty() || target.console.user.empty()) continue;
     pod.probe = std::make_unique<PodProbe>(sessions_, wanted, target.console, now);
     pod.probe->reload_to(wanted.reload_to, now);
+    pod.probe->follow(wanted.moves, now);
     pod.probe->pause(wanted.paused, wanted.wait_limit, now);
   }
 }

@@ -108,7 +108,8 @@ std::vector<Notice> notices(const api::Status& before, const api::Status& after)
     if (now.type == api::condition::kConfigurationValid && wrong) {
       list.push_back({Type::kWarning, "InvalidConfiguration", "Validate", now.message});
     }
-    if (now.type == api::condition::kDatabaseReachable && wrong) {
+    if (now.type == api::condition::kDatabaseReachable && wrong &&
+        now.reason != api::reason::kReadOnly) {
       list.push_back({Type::kWarning, "DatabaseUnreachable", "Connect", now.message});
     }
     if (now.type == api::condition::kSecretPublished && wrong &&

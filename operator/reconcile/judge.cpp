@@ -81,7 +81,17 @@ class Judge {
       return unknown(api::reason::kUnknown, "the database is being asked");
     }
     if (!found_.database_answers()) return no(state->reason, state->message);
-    return yes(api::reason::kConnected, "logged in to " + urls::host_ports(*found_.database));
+    const std::string where = urls::host_ports(*found_.database);
+    if (state->server && state->server->read_only) return read_only(*state->server, where);
+    return yes(api::reason::kConnected, "logged in to " + where);
+  }
+
+  [[nodiscard]] static Verdict read_only(const live::Server& server, const std::string& where) {
+    return no(api::reason::kReadOnly,
+              "logged in to " + where + ", and writes fail there: the server " + server.identity +
+                  (server.in_recovery ? " is in recovery (a standby)"
+                                      : " has default_transaction_read_only on") +
+                  "; the pooler goes on, and reconnects when the name leads to another server");
   }
 
   [[nodiscard]] Verdict availability() const {

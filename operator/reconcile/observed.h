@@ -85,6 +85,7 @@ struct Observed {
   std::string operator_namespace;  // empty: not known
   std::string write_refused;   // what the API server said to the last write of ours that it refused
   std::string reload_refused;  // why a pod could not load the revision that was last tried on it
+  int moves_told = 0;          // how many of the database's moves people have been told of
   std::string fresh_random;    // kAdminRandomBytes, for an admin Secret that has to be made
   WallTime now{};
 };

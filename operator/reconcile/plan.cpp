@@ -57,6 +57,7 @@ class Planner {
     found_.writing = !plan_.writes.empty();
     plan_.status = judge(see_, found_);
     plan_.notices = notices(config_.status, plan_.status);
+    tell_of_move();
     return std::move(plan_);
   }
 
@@ -547,9 +548,24 @@ class Planner {
            .address = pod.address,
            .port = pgbouncer::kPort,
            .reload_to = reload == found_.rollout.reload.end() ? std::string() : reload->second,
+           .moves = moves(),
            .paused = paused(),
            .wait_limit = wait_limit(pod)});
     }
+  }
+
+  [[nodiscard]] std::optional<int> moves() const {
+    if (found_.database_state == nullptr) return std::nullopt;
+    return found_.database_state->moves;
+  }
+
+  void tell_of_move() {
+    plan_.moves_told = moves().value_or(see_.moves_told);
+    if (plan_.moves_told <= see_.moves_told || !see_.workload.ours()) return;
+    plan_.notices.push_back({kube::Event::Type::kNormal, "Failover", "Reconnect",
+                             "the database: " + found_.database_state->last_move +
+                                 "; every replica replaces its server connections as their "
+                                 "transactions end"});
   }
 
   // By the files that it has loaded.

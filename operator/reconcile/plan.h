@@ -57,6 +57,7 @@ struct Plan {
   live::LiveTarget target;
   Claim claim;
   std::string reload_refused;          // for the next round's Observed
+  int moves_told = 0;                  // the same, once the notices are told
   std::optional<Duration> look_again;  // for what no watch tells
 };
 

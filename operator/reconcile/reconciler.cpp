@@ -90,6 +90,7 @@ Result<kube::Requeue, kube::ReconcileError> Reconciler::reconcile(const kube::Ob
     auto memory = memory_.lock();
     observed->write_refused = (*memory)[key].write_refused;
     observed->reload_refused = (*memory)[key].reload_refused;
+    observed->moves_told = (*memory)[key].moves_told;
   }
 
   Plan planned = plan(*observed);
@@ -110,6 +111,7 @@ Result<kube::Requeue, kube::ReconcileError> Reconciler::reconcile(const kube::Ob
   if (!wait) return failure(as_error(wait.error()));
   if (!*wait) {
     for (const Notice& notice : planned.notices) tell(*object->config, notice);
+    (*memory_.lock())[key].moves_told = planned.moves_told;
   }
   if (before && !refused) enqueue(key);
   if (failed) return failure(as_error(*failed));

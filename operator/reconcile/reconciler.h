@@ -49,6 +49,7 @@ class Reconciler {
     std::optional<MonotonicTime> status_written;
     std::string write_refused;
     std::string reload_refused;
+    int moves_told = 0;
   };
 
   void gone(const kube::ObjectKey& key);

@@ -33,6 +33,7 @@ constexpr std::array kColumns = {"key",
                                  "role_limit",
                                  "database_limit",
                                  "in_recovery",
+                                 "read_only",
                                  "other"};
 constexpr std::array kCells = {"syslog_ident",
                                "0123456789abcdef",
@@ -44,6 +45,8 @@ constexpr std::array kCells = {"syslog_ident",
                                "-2",
                                "t",
                                "f",
+                               "on",
+                               "off",
                                "0",
                                "2147483648"};
 
@@ -66,7 +69,7 @@ pg::Rows rows_from(FuzzedDataProvider& provider) {
   if (provider.ConsumeBool()) {
     rows.columns = {
         "address",  "port",       "version_num",    "max_connections", "superuser_reserved",
-        "reserved", "role_limit", "database_limit", "in_recovery"};
+        "reserved", "role_limit", "database_limit", "in_recovery",     "read_only"};
   } else {
     const int columns = provider.ConsumeIntegralInRange(0, 6);
     for (int i = 0; i < columns; ++i) {
@@ -141,6 +144,7 @@ void check_server(const pg::Rows& answer) {
   must(is_limit(at(rows, 0, "role_limit"), server->role_limit), "the role's limit");
   must(is_limit(at(rows, 0, "database_limit"), server->database_limit), "the database's limit");
   must(at(rows, 0, "in_recovery") == (server->in_recovery ? "t" : "f"), "recovery is said");
+  must(at(rows, 0, "read_only") == (server->read_only ? "on" : "off"), "read-only is said");
   must(server->identity.find(':') != std::string::npos && server->identity.front() != ':',
        "a server has an address");
 }

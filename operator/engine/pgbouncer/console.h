@@ -13,6 +13,8 @@ namespace pooler::engine::pgbouncer {
 inline constexpr std::string_view kConsoleDatabase = "pgbouncer";
 inline constexpr std::string_view kShowConfig = "SHOW CONFIG";
 inline constexpr std::string_view kReload = "RELOAD";
+// Every server connection is closed as its transaction ends, and a new one made when needed.
+inline constexpr std::string_view kReconnect = "RECONNECT";
 inline constexpr std::string_view kShowVersion = "SHOW VERSION";
 inline constexpr std::string_view kShowDatabases = "SHOW DATABASES";
 inline constexpr std::string_view kShowState = "SHOW STATE";

@@ -50,11 +50,71 @@ TEST_F(DatabaseProbeTest, ReadsTheServer) {
   EXPECT_FALSE(state.server->in_recovery);
 }
 
-TEST_F(DatabaseProbeTest, OneSessionForAnHour) {
+// Each session lasts 30 s, and the next begins a second after its end.
+TEST_F(DatabaseProbeTest, OneSessionAtATimeForAnHour) {
   run(minutes(60));
-  EXPECT_EQ(script().connects(), 1);
-  EXPECT_NEAR(asked(kServerQuery), 60, 1);
-  EXPECT_NEAR(asked(kAliveQuery), 300, 2);
+  EXPECT_NEAR(script().connects(), 116, 2);
+  EXPECT_EQ(asked(kServerQuery), script().connects());
+  EXPECT_NEAR(asked(kAliveQuery), 6 * script().connects(), 6);
+  EXPECT_EQ(script().most_open(), 1);
+  EXPECT_EQ(probe_.state().moves, 0);
+}
+
+TEST_F(DatabaseProbeTest, ANameThatLeadsToAnotherServerIsAMove) {
+  run(seconds(1));
+  script().on_query(std::string(kServerQuery), server_rows("10.0.0.8"));
+  run(seconds(32));
+  EXPECT_EQ(probe_.state().moves, 1);
+  EXPECT_EQ(probe_.state().last_move, "10.0.0.7:5432 -> 10.0.0.8:5432");
+  EXPECT_EQ(probe_.state().outcome, Outcome::kOk);
+}
+
+TEST_F(DatabaseProbeTest, SeveralServersBehindOneNameAreNoMovesForLong) {
+  for (int i = 0; i < 40; ++i) {
+    script().on_query(std::string(kServerQuery), server_rows(i % 2 == 0 ? "10.0.0.7" : "10.0.0.8"));
+    run(seconds(31));
+  }
+  EXPECT_EQ(probe_.state().moves, 1) << "the second one was new once";
+}
+
+TEST_F(DatabaseProbeTest, ThereAndBackAfterALossAreTwoMoves) {
+  for (const char* address : {"10.0.0.7", "10.0.0.8", "10.0.0.7"}) {
+    script().on_query(std::string(kServerQuery), server_rows(address));
+    script().drop_sessions({"57P01", "terminating connection due to administrator command"});
+    run(seconds(2));
+  }
+  EXPECT_EQ(probe_.state().moves, 2);
+}
+
+TEST_F(DatabaseProbeTest, ARestartOfTheSameServerIsNone) {
+  run(seconds(1));
+  script().drop_sessions({"57P01", "terminating connection due to administrator command"});
+  run(seconds(60));
+  EXPECT_EQ(probe_.state().moves, 0);
+}
+
+TEST_F(DatabaseProbeTest, AServerThatTurnsReadOnlyIsLeftForTheOneThatFollows) {
+  run(seconds(1));
+  script().on_query(std::string(kAliveQuery), one_cell("read_only", "on"));
+  pg::Rows standby = server_rows();
+  standby.cells[0][8] = "t";
+  standby.cells[0][9] = "on";
+  script().on_query(std::string(kServerQuery), standby);
+  run(seconds(5));
+  EXPECT_EQ(probe_.state().last_move, "10.0.0.7:5432 is read-only now");
+  EXPECT_EQ(probe_.state().outcome, Outcome::kOk);
+  EXPECT_TRUE(probe_.state().server->read_only);
+  run(seconds(2));
+  EXPECT_TRUE(probe_.state().server->in_recovery) << "the next login tells more";
+  script().on_query(std::string(kServerQuery), server_rows("10.0.0.8"));
+  script().on_query(std::string(kAliveQuery), one_cell("read_only", "off"));
+  run(seconds(11));
+  EXPECT_EQ(probe_.state().last_move, "10.0.0.7:5432 -> 10.0.0.8:5432");
+  EXPECT_FALSE(probe_.state().server->read_only);
+  EXPECT_EQ(script().most_open(), 1);
+  const int connects = script().connects();
+  run(minutes(10));
+  EXPECT_LE(script().connects() - connects, 12 + 20) << "it calms down after a minute";
 }
 
 TEST_F(DatabaseProbeTest, LimitsAreFollowed) {
@@ -167,12 +227,12 @@ TEST(ReadServer, AServerThatDoesNotKnowItsAddress) {
 }
 
 TEST(ReadServer, UnknownIsNeverZero) {
-  for (const std::size_t column : {2u, 3u, 4u, 8u}) {
+  for (const std::size_t column : {2u, 3u, 4u, 8u, 9u}) {
     pg::Rows rows = server_rows();
     rows.cells[0][column] = std::nullopt;
     EXPECT_EQ(read_server(rows, {}), std::nullopt) << column;
   }
-  for (const std::size_t column : {2u, 3u, 4u, 5u, 6u, 7u, 8u}) {
+  for (const std::size_t column : {2u, 3u, 4u, 5u, 6u, 7u, 8u, 9u}) {
     pg::Rows rows = server_rows();
     rows.cells[0][column] = "many";
     EXPECT_EQ(read_server(rows, {}), std::nullopt) << column;

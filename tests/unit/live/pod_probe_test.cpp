@@ -290,6 +290,49 @@ TEST_F(PodProbeTest, APauseThatIsRefusedIsNoStorm) {
   EXPECT_EQ(probe_.state().flow, PodState::Flow::kServing);
 }
 
+TEST_F(PodProbeTest, ReconnectsTwiceForEachMoveOfTheDatabase) {
+  script().on_query("RECONNECT", pg::Rows{});
+  probe_.follow(std::nullopt, world_.now());
+  probe_.follow(3, world_.now());
+  run(seconds(20));
+  EXPECT_EQ(asked("RECONNECT"), 0) << "what was before it was met is no news";
+  probe_.follow(4, world_.now());
+  run(milliseconds(1));
+  EXPECT_EQ(asked("RECONNECT"), 1);
+  run(PodProbe::kReconnectAgain);
+  EXPECT_EQ(asked("RECONNECT"), 2);
+  probe_.follow(std::nullopt, world_.now());
+  probe_.follow(0, world_.now());
+  run(minutes(1));
+  EXPECT_EQ(asked("RECONNECT"), 2) << "counted anew for other credentials";
+  probe_.follow(1, world_.now());
+  run(minutes(1));
+  EXPECT_EQ(asked("RECONNECT"), 4);
+}
+
+TEST_F(PodProbeTest, ReconnectsOnceItCanBeAskedAgain) {
+  script().on_query("RECONNECT", pg::Rows{});
+  probe_.follow(0, world_.now());
+  run(seconds(1));
+  script().refuse_connections(true);
+  script().drop_sessions({"57P01", "terminating connection due to administrator command"});
+  probe_.follow(1, world_.now());
+  run(minutes(1));
+  EXPECT_EQ(asked("RECONNECT"), 0);
+  script().refuse_connections(false);
+  run(seconds(15));
+  EXPECT_EQ(asked("RECONNECT"), 2);
+}
+
+TEST_F(PodProbeTest, ARefusedReconnectIsTriedAgain) {
+  script().on_query("RECONNECT", failure(Refusal{"08P01", "admin access needed"}));
+  probe_.follow(0, world_.now());
+  probe_.follow(1, world_.now());
+  run(minutes(1));
+  EXPECT_NEAR(asked("RECONNECT"), 13, 1);
+  EXPECT_EQ(probe_.state().outcome, Outcome::kOk);
+}
+
 TEST_F(PodProbeTest, NeverAStorm) {
   script().refuse_connections(true);
   run(minutes(10));

@@ -20,8 +20,8 @@ using pg::testing::Script;
 
 inline pg::Rows server_rows(const std::string& address = "10.0.0.7") {
   return {{"address", "port", "version_num", "max_connections", "superuser_reserved", "reserved",
-           "role_limit", "database_limit", "in_recovery"},
-          {{address, "5432", "170004", "60", "3", "2", "-1", "-1", "f"}}};
+           "role_limit", "database_limit", "in_recovery", "read_only"},
+          {{address, "5432", "170004", "60", "3", "2", "-1", "-1", "f", "off"}}};
 }
 
 inline pg::Rows config_rows(const std::string& marker, const std::string& wait = "30") {
@@ -43,7 +43,8 @@ inline pg::Rows connection_rows(int count) {
 // Lets `script` answer as Postgres 17 does.
 inline void be_postgres(Script& script) {
   script.on_query(std::string(kServerQuery), server_rows());
-  script.on_query("SELECT 1", one_cell("?column?", "1"));
+  script.on_query(std::string(kAliveQuery), one_cell("read_only", "off"));
+  script.on_query("SELECT 1", one_cell("?column?", "1"));  // of the verification
 }
 
 // Lets `script` answer as a PgBouncer that has loaded `marker`.

@@ -525,6 +525,36 @@ TEST_F(PlanTest, AForeignStatefulSetIsNeverTouched) {
   EXPECT_TRUE(planned.look_again);
 }
 
+TEST_F(PlanTest, AMoveOfTheDatabaseReachesThePodsAndIsToldOnce) {
+  bring_up();
+  EXPECT_EQ(look().target.pods.at(0).moves, 0);
+  see_.live.database.moves = 1;
+  see_.live.database.last_move = "10.0.0.9:5432 -> 10.0.0.10:5432";
+  const Plan planned = look();
+  EXPECT_EQ(planned.target.pods.at(0).moves, 1);
+  ASSERT_EQ(planned.notices.size(), 1U);
+  EXPECT_EQ(planned.notices.front().reason, "Failover");
+  EXPECT_NE(planned.notices.front().note.find("10.0.0.9:5432 -> 10.0.0.10:5432"),
+            std::string::npos);
+  see_.moves_told = planned.moves_told;
+  EXPECT_TRUE(look().notices.empty());
+  see_.live.database.token = "of other credentials";
+  EXPECT_EQ(look().target.pods.at(0).moves, std::nullopt) << "nothing is known of these";
+  EXPECT_EQ(look().moves_told, 1);
+}
+
+TEST_F(PlanTest, AServerThatCanNotBeWrittenIsToldAndHoldsNothingBack) {
+  bring_up();
+  see_.live.database.server->read_only = true;
+  step();
+  EXPECT_EQ(status("DatabaseReachable"), "False ReadOnly");
+  EXPECT_NE(message("DatabaseReachable").find("default_transaction_read_only"), std::string::npos);
+  EXPECT_EQ(status("Ready"), "True Ready");
+  see_.live.database.server->in_recovery = true;
+  step();
+  EXPECT_NE(message("DatabaseReachable").find("standby"), std::string::npos);
+}
+
 TEST_F(PlanTest, AForeignSecretStopsPublishingOnly) {
   bring_up();
   see_.published = {};

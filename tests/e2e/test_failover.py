@@ -1,0 +1,57 @@
+"""The database moves or can't be written: the pooler follows, and says so."""
+
+import time
+
+from harness.session import Session
+from harness.wait import wait_for
+
+
+def told(pooler):
+    return [event["note"] for event in pooler.events("Failover")]
+
+
+def test_moved_behind_its_service(cluster, runner, namespace, own_postgres, make_pooler):
+    """The Service leads to another server while the old one lives on: no connection breaks, so
+    nothing but a new login shows it. An open transaction ends where it began."""
+    old = own_postgres(name="pg-a", max_connections=60)
+    new = own_postgres(name="pg-b", max_connections=60)
+    db = old.database()
+    new.database(db.name, db.user, db.password)
+    cluster.create({"kind": "Service", "metadata": {"name": "db", "namespace": namespace},
+                    "spec": {"selector": {"app": "pg-a"}, "ports": [{"port": 5432}]}})
+    pooler = make_pooler(db=db, secret={"uri": db.url(host=f"db.{namespace}.svc")}, replicas=2)
+    pooler.wait_settled()
+    url = pooler.secret()["DATABASE_POOLED_URL"]
+    where = "select host(inet_server_addr())"
+    assert runner.sql(url, where) == [[old.address]]
+    session = Session(runner, url)
+    session.sql("begin")
+    assert session.sql(where) == [[old.address]]
+    cluster.patch("Service", namespace, "db", {"spec": {"selector": {"app": "pg-b"}}})
+    began = time.monotonic()
+    for pod in pooler.pods():
+        direct = url.replace(f"{pooler.workload}.{namespace}.svc", pod["status"]["podIP"])
+        wait_for("the pod's new transactions are at the new server",
+                 lambda at=direct: runner.sql(at, where) == [[new.address]], 60)
+    print(f"followed after {time.monotonic() - began:.1f} s")
+    assert session.sql(where) == [[old.address]]
+    session.sql("commit")
+    wait_for("this client is there, too", lambda: session.sql(where) == [[new.address]], 30)
+    notes = wait_for("an Event tells of it", lambda: told(pooler))
+    assert f"{old.address}:5432 -> {new.address}:5432" in notes[0], notes
+
+
+def test_read_only(own_postgres, make_pooler):
+    server = own_postgres(max_connections=60)
+    pooler = make_pooler(db=server.database(), replicas=1)
+    pooler.wait_settled()
+    server.admin_sql("alter system set default_transaction_read_only = on", "select pg_reload_conf()")
+    found = pooler.wait_condition("DatabaseReachable", "False", "ReadOnly")
+    assert "default_transaction_read_only" in found["message"], found
+    assert pooler.condition("Ready")["status"] == "True", "reads go on"
+    server.admin_sql("set default_transaction_read_only = off",
+                     "alter system reset default_transaction_read_only", "select pg_reload_conf()")
+    pooler.wait_condition("DatabaseReachable", "True", "Connected")
+    wait_for("both are told by Events", lambda: [
+        any(words in note for note in told(pooler))
+        for words in ("is read-only now", "can be written again")] == [True, True])
