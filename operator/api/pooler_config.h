@@ -139,6 +139,7 @@ struct NetworkPolicy {
 
 struct PgBouncer {
   std::string image;    // empty: the operator's default
+  Texts parameters;     // of its section [pgbouncer]; the engine knows which there are
   bool paused = false;  // clients wait, and no server connection is held
 };
 

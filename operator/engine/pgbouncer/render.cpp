@@ -90,8 +90,8 @@ std::string databases_ini(const api::PoolerConfig& config, const urls::Connectio
 
 using Settings = std::vector<std::pair<std::string_view, std::string>>;
 
-// Everything but the two lines that carry the revision's hash.
-Settings settings(const api::PoolerConfig& config, const Inputs& inputs) {
+// What the operator sets by itself; the user's parameters come into it.
+Settings own_settings(const api::PoolerConfig& config, const Inputs& inputs) {
   const std::string floor = std::to_string(inputs.floor);
   const std::string sslmode = inputs.database.parameter("sslmode");
   const int clients = 4 * config.spec.scaling.clients_per_replica;
@@ -124,6 +124,22 @@ Settings settings(const api::PoolerConfig& config, const Inputs& inputs) {
       {"ignore_startup_parameters", "extra_float_digits,options,search_path"},
       {"max_prepared_statements", "200"},
   };
+}
+
+// Everything but the two lines that carry the revision's hash. A parameter takes the place of what
+// the operator would set; others follow, by name.
+Settings settings(const api::PoolerConfig& config, const Inputs& inputs) {
+  Settings lines = own_settings(config, inputs);
+  for (const auto& [name, value] : config.spec.pgbouncer.parameters) {
+    const auto own = std::find_if(lines.begin(), lines.end(),
+                                  [&key = name](const auto& line) { return line.first == key; });
+    if (own != lines.end()) {
+      own->second = value;
+    } else {
+      lines.emplace_back(name, value);
+    }
+  }
+  return lines;
 }
 
 std::string settings_ini(const Settings& lines, std::string_view hash) {
@@ -259,6 +275,7 @@ int ordinals(const api::PoolerConfig& config) { return config.spec.scaling.max_r
 
 Revision render(const api::PoolerConfig& config, const Inputs& inputs) {
   assert(check(inputs.database).empty());
+  assert(check_parameters(config.spec.pgbouncer.parameters).empty());
   const std::string databases = databases_ini(config, inputs.database);
   const std::string users = userlist(inputs.database, inputs.admin);
   const Settings lines = settings(config, inputs);

@@ -57,7 +57,7 @@ struct Revision {
 // roll-outs.
 [[nodiscard]] int ordinals(const api::PoolerConfig& config);
 
-// Requires check() to be empty.
+// Requires check() and check_parameters() to be empty.
 [[nodiscard]] Revision render(const api::PoolerConfig& config, const Inputs& inputs);
 
 // The name of the database at the pooler, and so in the published URL: its own, where PgBouncer can

@@ -111,6 +111,26 @@ TEST(Render, FollowsTheSpec) {
   EXPECT_THAT(settings, HasSubstr("\nserver_tls_sslmode = verify-full\n"));
 }
 
+TEST(Render, ParametersTakeThePlaceOfWhatTheOperatorSetsOthersFollowByName) {
+  const std::string plain = file(render(orders(), inputs()), ".pgbouncer.ini");
+  api::PoolerConfig config = orders();
+  config.spec.pgbouncer.parameters = {{"server_reset_query", ""},
+                                      {"query_wait_timeout", "2.5"},
+                                      {"client_idle_timeout", "60"},
+                                      {"server_check_query", "SELECT 1 -- '%include x' \\"}};
+  const Revision revision = render(config, inputs());
+  std::string expected = plain.substr(0, plain.find("auth_file"));
+  const std::string own = "query_wait_timeout = 30";
+  expected.replace(expected.find(own), own.size(), "query_wait_timeout = 2.5");
+  const std::string settings = file(revision, ".pgbouncer.ini");
+  EXPECT_EQ(settings.substr(0, settings.find("auth_file")),
+            expected +
+                "client_idle_timeout = 60\n"
+                "server_check_query = SELECT 1 -- '%include x' \\\n"
+                "server_reset_query =\n");
+  EXPECT_EQ(RenderedFiles(config, inputs(), revision).fault(), "");
+}
+
 TEST(Render, HasAPeerForEveryOrdinalAndTheSpareOne) {
   const Inputs in = inputs();
   const api::PoolerConfig config = orders(1000);
@@ -164,6 +184,11 @@ TEST(Render, HashTellsEveryDifferenceAndNothingElse) {
   changed([](api::PoolerConfig& config, auto&) { config.spec.scaling.max_replicas = 4; });
   changed(
       [](api::PoolerConfig& config, auto&) { config.spec.pool_mode = api::PoolMode::kSession; });
+  for (const char* value : {"100", "0"}) {
+    changed([value](api::PoolerConfig& config, auto&) {
+      config.spec.pgbouncer.parameters = {{"client_idle_timeout", value}};
+    });
+  }
   api::PoolerConfig config = orders();
   config.spec.replicas = 7;
   config.spec.pgbouncer.image = "other";
@@ -311,6 +336,8 @@ TEST_F(ReloadObstacle, NoneForWhatALiveProcessTakes) {
   EXPECT_EQ(between(orders(), changed), "") << "open connections end with their transactions";
   changed.image = "pgbouncer:2";
   EXPECT_EQ(between(orders(), changed), "");
+  config.spec.pgbouncer.parameters = {{"max_prepared_statements", "5"}, {"log_stats", "0"}};
+  EXPECT_EQ(between(config, inputs()), "");
 }
 
 TEST_F(ReloadObstacle, WhatWouldCutOrLetIn) {
@@ -329,16 +356,11 @@ TEST_F(ReloadObstacle, WhatWouldCutOrLetIn) {
 }
 
 TEST_F(ReloadObstacle, WhatIsReadAtTheStartOnly) {
-  auto files = render(orders(), inputs()).files;
-  const std::string before = revisions_in(files).front();
-  const std::string after = "0123456789abcdef";
-  for (const auto& [name, bytes] : render(orders(), inputs()).files) {
-    std::string changed = bytes;
-    const auto at = changed.find("listen_backlog = 4096");
-    if (at != std::string::npos) changed.replace(at, 21, "listen_backlog = 128");
-    files["rev-" + after + name.substr(name.find('.'))] = changed;
-  }
-  EXPECT_EQ(reload_obstacle(files, before, after), "listen_backlog is read at the start only");
+  api::PoolerConfig config = orders();
+  config.spec.pgbouncer.parameters = {{"listen_backlog", "128"}};
+  EXPECT_EQ(between(config, inputs()), "listen_backlog is read at the start only");
+  config.spec.pgbouncer.parameters = {{"pkt_buf", "8192"}};
+  EXPECT_EQ(between(config, inputs()), "pkt_buf is read at the start only");
 }
 
 TEST_F(ReloadObstacle, WhatIsNotKnown) {

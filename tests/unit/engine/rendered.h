@@ -1,6 +1,7 @@
 // Says what is wrong with a rendered revision, by reading its files as PgBouncer would.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <string>
@@ -75,7 +76,7 @@ class RenderedFiles {
       if (line.section != "pgbouncer" || line.key == "%include") return "settings: a section";
       if (!keys.insert(line.key).second) return "settings: a key twice";
     }
-    if (keys != std::set<std::string>{"admin_users",
+    std::set<std::string> expected = {"admin_users",
                                       "auth_file",
                                       "auth_type",
                                       "default_pool_size",
@@ -98,9 +99,14 @@ class RenderedFiles {
                                       "server_tls_ca_file",
                                       "server_tls_sslmode",
                                       "syslog_ident",
-                                      "unix_socket_dir"}) {
-      return "settings: other keys";
+                                      "unix_socket_dir"};
+    for (const auto& [name, value] : config_.spec.pgbouncer.parameters) {
+      expected.insert(name);
+      const bool there = std::find(lines->begin(), lines->end(),
+                                   IniLine{"pgbouncer", name, value}) != lines->end();
+      if (!there) return "settings: another value of a parameter";
     }
+    if (keys != expected) return "settings: other keys";
     if (lines->back() != IniLine{"pgbouncer", "syslog_ident", revision_.hash}) {
       return "settings: the marker is not last";
     }
