@@ -56,13 +56,6 @@ void read_drain(Reader reader, Drain& drain) {
   });
 }
 
-void read_pgbouncer(Reader reader, PgBouncer& pgbouncer) {
-  reader.object([&](std::string_view key, Reader value) {
-    if (key == "image") value.read(pgbouncer.image);
-    if (key == "paused") value.read(pgbouncer.paused);
-  });
-}
-
 void read_service(Reader reader, Service& service) {
   reader.object([&](std::string_view key, Reader value) {
     if (key == "type") {
@@ -95,6 +88,14 @@ void read_member(Reader reader, std::string_view name, std::string& out) {
 
 void read_texts(Reader reader, Texts& texts) {
   reader.object([&](std::string_view key, Reader value) { value.read(texts[std::string(key)]); });
+}
+
+void read_pgbouncer(Reader reader, PgBouncer& pgbouncer) {
+  reader.object([&](std::string_view key, Reader value) {
+    if (key == "image") value.read(pgbouncer.image);
+    if (key == "parameters") read_texts(value, pgbouncer.parameters);
+    if (key == "paused") value.read(pgbouncer.paused);
+  });
 }
 
 PublishedKey read_published_key(Reader reader) {

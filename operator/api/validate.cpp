@@ -179,6 +179,7 @@ void check_connection_secret(Problems& problems, const PoolerConfig& config) {
 constexpr std::size_t kMaxKeys = 32;
 constexpr std::size_t kMaxParameters = 32;
 constexpr std::size_t kMaxParameterLength = 1024;
+constexpr std::size_t kMaxSettings = 64;
 constexpr std::size_t kMaxMetadata = 64;
 constexpr std::size_t kMaxAnnotationLength = 2048;
 
@@ -276,6 +277,18 @@ void check_published(Problems& problems, const ConnectionSecret& secret) {
   }
 }
 
+// Which there are, and what each may be, is the engine's to say.
+void check_pgbouncer(Problems& problems, const PgBouncer& pgbouncer) {
+  const std::string field = "spec.pgbouncer.parameters";
+  check_count(problems, field, pgbouncer.parameters.size(), kMaxSettings);
+  for (const auto& [name, value] : pgbouncer.parameters) {
+    if (value.size() <= kMaxParameterLength && !has_control_characters(value)) continue;
+    const bool word = consists_of(name, {kLower, kDigits, "_"}) && name.size() <= 63;
+    invalid(problems, word ? field + "." + name : field,
+            "must have at most 1024 bytes and no line break or other control character");
+  }
+}
+
 void check_pod(Problems& problems, const Spec& spec) {
   const std::string& image = spec.pgbouncer.image;
   const bool plausible = image.empty() || (image.size() <= 1024 &&
@@ -307,6 +320,7 @@ std::vector<Problem> validate(const PoolerConfig& config) {
   check_budget(problems, config.spec.budget);
   check_connection_secret(problems, config);
   check_published(problems, config.spec.connection_secret);
+  check_pgbouncer(problems, config.spec.pgbouncer);
   check_pod(problems, config.spec);
   check_service(problems, config.spec.service);
   return problems;

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/strings.h"
 #include "engine/pgbouncer/console.h"
+#include "engine/pgbouncer/parameters.h"
 #include "engine/pgbouncer/workload.h"
 #include "kube/kinds.h"
 #include "reconcile/conditions.h"
@@ -65,11 +66,42 @@ class Planner {
   // ---- the spec and the database Secret
 
   bool check_spec() {
-    const auto problems = api::validate(config_);
+    auto problems = api::validate(config_);
+    if (problems.empty()) problems = check_parameters();
     if (problems.empty()) return true;
     refuse(problems.front());
     spec_invalid_ = true;
     return false;
+  }
+
+  [[nodiscard]] std::vector<api::Problem> check_parameters() const {
+    const api::Texts& parameters = config_.spec.pgbouncer.parameters;
+    if (parameters.empty()) return {};
+    return pgbouncer::check_parameters(parameters, version_of_image());
+  }
+
+  // PgBouncer's version in the image that is wanted, as a pod that runs it has told; empty: none
+  // has. What was refused before a restart of the operator stays so until a pod was asked.
+  [[nodiscard]] std::string version_of_image() const {
+    if (!see_.workload.ours() || !see_.workload.revision_known ||
+        pgbouncer::image_of(parse_json(see_.workload.body)) != image()) {
+      return {};
+    }
+    bool any_asked = false;
+    bool any_serves = false;
+    for (const ObservedPod& pod : see_.pods) {
+      const auto state = see_.live.pods.find(pod.uid);
+      const bool asked =
+          state != see_.live.pods.end() && state->second.outcome != live::Outcome::kUnknown;
+      const bool runs_it = pod.template_revision == see_.workload.update_revision;
+      if (asked && runs_it && !state->second.version.empty()) return state->second.version;
+      any_asked = any_asked || asked;
+      any_serves = any_serves || pod.ready;
+    }
+    const api::Condition* before = config_.status.find(api::condition::kConfigurationValid);
+    const bool refused = before != nullptr && before->reason == api::reason::kInvalidParameter &&
+                         config_.status.observed_generation == config_.generation;
+    return refused && any_serves && !any_asked ? config_.status.version : "";
   }
 
   // The first problem counts; the others are told when it is mended.

@@ -321,6 +321,12 @@ Json network_policy(const api::PoolerConfig& config, const std::string& operator
   return body;
 }
 
+std::string image_of(const Json& stateful_set) {
+  static const Json::json_pointer path("/spec/template/spec/containers/0/image");
+  const bool there = stateful_set.contains(path) && stateful_set.at(path).is_string();
+  return there ? stateful_set.at(path).get<std::string>() : std::string();
+}
+
 Json pod_disruption_budget(const api::PoolerConfig& config) {
   Json body = object(config, "policy/v1", "PodDisruptionBudget", workload_name(config));
   body["spec"] = {{"maxUnavailable", 1},

@@ -45,6 +45,8 @@ inline constexpr std::size_t kAdminRandomBytes = 80;
 // spec.networkPolicy.from, from each other, and from the operator where its namespace is known.
 [[nodiscard]] Json network_policy(const api::PoolerConfig& config,
                                   const std::string& operator_namespace);
+// The pooler's image in such a body, as stored; empty where there is none.
+[[nodiscard]] std::string image_of(const Json& stateful_set);
 // Made only while replicas > 1.
 [[nodiscard]] Json pod_disruption_budget(const api::PoolerConfig& config);
 // Annotation: a keyed hash, of the whole body; on the published Secret of its data.

@@ -39,7 +39,8 @@ TEST(Decode, ReadsEveryField) {
                            "parameters": {"pooled": {"application_name": "shop"},
                                           "direct": {"sslmode": ""}},
                            "labels": {"team": "shop"}, "annotations": {"a.b/c": "d e"}},
-      "pgbouncer": {"image": "pgbouncer:test", "paused": true},
+      "pgbouncer": {"image": "pgbouncer:test", "paused": true,
+                    "parameters": {"log_stats": "0", "a": ""}},
       "service": {"type": "LoadBalancer", "port": 5432, "annotations": {"a/b": ""},
                   "externalHost": "pooler.example.com"},
       "networkPolicy": {"enabled": true, "from": [{"namespaceSelector": {}, "x": 1}]},
@@ -85,6 +86,7 @@ TEST(Decode, ReadsEveryField) {
   EXPECT_EQ(spec.network_policy.from, R"([{"namespaceSelector":{}}])");
   EXPECT_FALSE(spec.pod_disruption_budget);
   EXPECT_TRUE(spec.pgbouncer.paused);
+  EXPECT_EQ(spec.pgbouncer.parameters, (Texts{{"log_stats", "0"}, {"a", ""}}));
   EXPECT_EQ(spec.drain.endpoint_propagation_seconds, 7);
   EXPECT_EQ(spec.drain.max_transaction_seconds, 90);
   EXPECT_THAT(config.unreadable, IsEmpty());

@@ -169,6 +169,31 @@ const Case kCases[] = {
      "spec.service.externalHost"},
     {"hostile_external_host", [](auto& c) { c.spec.service.external_host = "a@b/c?d"; },
      "spec.service.externalHost"},
+    {"pgbouncer_parameters",
+     [](auto& c) {
+       c.spec.pgbouncer.parameters = {{"server_reset_query", std::string(1024, 'x')}};
+     },
+     ""},
+    {"pgbouncer_parameter_with_line_break",
+     [](auto& c) {
+       c.spec.pgbouncer.parameters = {{"log_stats", "1\nverbose = 9"}};
+     },
+     "spec.pgbouncer.parameters.log_stats"},
+    {"pgbouncer_parameter_too_long",
+     [](auto& c) {
+       c.spec.pgbouncer.parameters = {{"server_reset_query", std::string(1025, 'x')}};
+     },
+     "spec.pgbouncer.parameters.server_reset_query"},
+    {"odd_pgbouncer_parameter_with_line_break",
+     [](auto& c) {
+       c.spec.pgbouncer.parameters = {{"a\nb", "\n"}};
+     },
+     "spec.pgbouncer.parameters"},
+    {"too_many_pgbouncer_parameters",
+     [](auto& c) {
+       for (int i = 0; i < 65; ++i) c.spec.pgbouncer.parameters["p" + std::to_string(i)] = "";
+     },
+     "spec.pgbouncer.parameters"},
     {"image_by_digest", [](auto& c) { c.spec.pgbouncer.image = "r.io:5000/a/b@sha256:0f"; }, ""},
     {"image_with_blank", [](auto& c) { c.spec.pgbouncer.image = "a b"; }, "spec.pgbouncer.image"},
 };

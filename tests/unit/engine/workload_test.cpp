@@ -114,6 +114,13 @@ TEST(StatefulSet, GivesPodsTheTimeThatTheDrainNeeds) {
   EXPECT_EQ(pod["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"], 7);
 }
 
+TEST(StatefulSet, TellsItsImage) {
+  EXPECT_EQ(image_of(stateful_set(orders_config(), "pgbouncer:test", 3)), "pgbouncer:test");
+  for (const char* other : {"null", "[]", "{}", "3", R"({"spec": []})", R"({"spec": "x"})"}) {
+    EXPECT_EQ(image_of(Json::parse(other)), "") << other;
+  }
+}
+
 TEST(StatefulSet, RunsPgbouncerWithAsFewRightsAsPossible) {
   const Json pod = stateful_set(orders_config(), "pgbouncer:test", 1)["spec"]["template"]["spec"];
   const Json& container = pod["containers"][0];

@@ -512,6 +512,70 @@ TEST_F(PlanTest, ARefusedTemplateIsSaidInTheWordsOfTheApiServer) {
   EXPECT_NE(message("Ready").find("no PriorityClass with name x was found"), std::string::npos);
 }
 
+TEST_F(PlanTest, AWrongParameterIsSaidAndTouchesNothing) {
+  bring_up();
+  const auto before = see_.files.data;
+  for (const auto& [name, value] : api::Texts{{"pool_mode", "session"},
+                                              {"query_timeouts", "1"},
+                                              {"pkt_buf", "1"},
+                                              {"log_stats", "1\nverbose = 9"}}) {
+    config_->spec.pgbouncer.parameters = {{name, value}};
+    const Plan planned = step();
+    EXPECT_TRUE(planned.writes.empty());
+    EXPECT_TRUE(planned.removals.empty());
+    EXPECT_EQ(status("ConfigurationValid"), "False InvalidParameter");
+    EXPECT_EQ(status("Stalled"), "True InvalidParameter");
+    EXPECT_EQ(status("PoolerAvailable"), "True Serving");
+    EXPECT_EQ(message("Ready").find("spec.pgbouncer.parameters." + name + ": "), 0U);
+  }
+  config_->spec.pgbouncer.parameters.clear();
+  step();
+  EXPECT_EQ(status("Ready"), "True Ready") << message("Ready");
+  EXPECT_EQ(see_.files.data, before);
+}
+
+TEST_F(PlanTest, AParameterIsLoadedByReloadOneThatIsReadAtTheStartByReplacement) {
+  bring_up();
+  config_->spec.pgbouncer.parameters = {{"log_stats", "0"}};
+  step();
+  EXPECT_EQ(look().touches.size(), 1U);
+  EXPECT_TRUE(look().removals.empty());
+  for (int round = 0; round < 4; ++round) {
+    pods_reload();
+    if (look().target.verification) verification_answers();
+    step();
+  }
+  ASSERT_EQ(status("Ready"), "True Ready") << message("Ready");
+  config_->spec.pgbouncer.parameters["pkt_buf"] = "8192";
+  step();
+  const Plan planned = step();
+  ASSERT_EQ(planned.removals.size(), 1U) << "one at a time";
+  EXPECT_EQ(planned.removals[0].notice->reason, "PodReplaced");
+}
+
+// An older PgBouncer would refuse the whole file.
+TEST_F(PlanTest, AParameterThatTheVersionDoesNotHaveIsRefusedWhereTheVersionIsKnown) {
+  config_->spec.pgbouncer.parameters = {{"transaction_timeout", "60"}};
+  bring_up();
+  EXPECT_EQ(status("Ready"), "True Ready") << message("Ready");
+  for (auto& [uid, pod] : see_.live.pods) pod.version = "1.24.1";
+  step();
+  EXPECT_EQ(status("Stalled"), "True InvalidParameter");
+  EXPECT_NE(message("Stalled").find("needs PgBouncer 1.25, and the pods run 1.24.1"),
+            std::string::npos);
+  const live::LiveState known = see_.live;
+  see_.live = {};
+  EXPECT_EQ(look().status, config_->status) << "a restart of the operator is no news";
+  see_.live = known;
+
+  config_->spec.pgbouncer.image = "pgbouncer:newer";
+  const Plan planned = step();
+  EXPECT_EQ(kinds(planned).count("StatefulSet"), 1U);
+  EXPECT_EQ(status("Stalled"), "absent") << "nobody knows the new image's version";
+  step();
+  EXPECT_EQ(status("Stalled"), "absent") << "only pods with the old template have told one";
+}
+
 TEST_F(PlanTest, AForeignStatefulSetIsNeverTouched) {
   see_.workload.ownership = Ownership::kForeign;
   see_.workload.meta.name = "orders-pooler";
