@@ -1,5 +1,5 @@
-// Any database that check() lets pass: PgBouncer reads from the files exactly what is meant, not a
-// line and not a section more.
+// Any database and any parameters that the checks let pass: PgBouncer reads from the files exactly
+// what is meant, not a line and not a section more.
 #include <fuzzer/FuzzedDataProvider.h>
 
 #include <cstddef>
@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/pgbouncer/parameters.h"
 #include "fuzz/must.h"
 #include "unit/engine/rendered.h"
 
@@ -63,6 +64,23 @@ void check_any_file(std::string_view text) {
        "a revision has the hash of its name");
 }
 
+// Those that are taken of some: known names and any, numbers and any text.
+api::Texts parameters_from(FuzzedDataProvider& provider) {
+  api::Texts parameters;
+  const auto table = pgbouncer::all_settings();
+  for (int i = provider.ConsumeIntegralInRange(0, 4); i > 0; --i) {
+    const std::size_t which = provider.ConsumeIntegralInRange<std::size_t>(0, table.size());
+    const std::string name = which < table.size() ? std::string(table[which].name)
+                                                  : provider.ConsumeRandomLengthString(70);
+    const std::string value = provider.ConsumeBool()
+                                  ? std::to_string(provider.ConsumeIntegral<std::int16_t>())
+                                  : provider.ConsumeRandomLengthString(1100);
+    if (pgbouncer::check_parameters({{name, value}}).empty()) parameters[name] = value;
+  }
+  must(pgbouncer::check_parameters(parameters).empty(), "each is judged by itself");
+  return parameters;
+}
+
 void check_read_again(const pgbouncer::Revision& revision, int floor, int ordinal) {
   must(pgbouncer::revisions_in(revision.files) == std::vector{revision.hash}, "one revision");
   must(
@@ -89,6 +107,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   config.spec.scaling.clients_per_replica = provider.ConsumeIntegralInRange(1, 100000);
   const int floor = provider.ConsumeIntegralInRange(1, 1000);
   const urls::Connection connection = fuzz::connection_from(provider);
+  config.spec.pgbouncer.parameters = fuzz::parameters_from(provider);
   if (!engine::pgbouncer::check(connection).empty()) return 0;
   const engine::pgbouncer::Inputs inputs{
       connection, {"password", "SCRAM-SHA-256$verifier", "key"}, floor};

@@ -231,6 +231,7 @@ api::PoolerConfig PgBouncer::config() {
 void PgBouncer::start(int floor) {
   api::PoolerConfig rendered = config();
   rendered.spec.pool_mode = pool_mode_;
+  rendered.spec.pgbouncer.parameters = parameters_;
   revision_ = pgbouncer::render(rendered, {database_, admin_, floor});
   write_files(revision_, revision_.hash);
   const std::string name = pgbouncer::pod_file_name(config(), 0);

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/pgbouncer/render.h"
@@ -70,6 +71,7 @@ class PgBouncer {
 
   // From the next start on.
   void set_pool_mode(api::PoolMode mode) { pool_mode_ = mode; }
+  void set_parameters(api::Texts parameters) { parameters_ = std::move(parameters); }
   // Renders the files and starts; throws with the log where it does not listen in the end.
   void start(int floor = 4);
   void stop(int signal);
@@ -94,6 +96,7 @@ class PgBouncer {
   std::string root_;
   urls::Connection database_;
   api::PoolMode pool_mode_ = api::PoolMode::kTransaction;
+  api::Texts parameters_;
   engine::pgbouncer::Admin admin_;
   int port_;
   TemporaryFolder folder_;
