@@ -44,6 +44,16 @@ def fields(error):
      "spec.connectionSecret.keys[1]", "Duplicate value"),
     ({"spec": {"connectionSecret": {"parameters": {"pooled": {"host": "db.example.com"}}}}}, 422,
      "spec.connectionSecret.parameters.pooled", "come from spec.database"),
+    ({"spec": {"pgbouncer": {"parameters": {"pool_mode": "session"}}}}, 422,
+     "spec.pgbouncer.parameters", "spec.poolMode decides it"),
+    ({"spec": {"pgbouncer": {"parameters": {"default_pool_size": "50"}}}}, 422,
+     "spec.pgbouncer.parameters", "spec.budget.serverConnections decides them"),
+    ({"spec": {"pgbouncer": {"parameters": {"verbose": "9"}}}}, 422,
+     "spec.pgbouncer.parameters", "the operator's own"),
+    ({"spec": {"pgbouncer": {"parameters": {"log_stats": "1\nverbose = 9"}}}}, 422,
+     "spec.pgbouncer.parameters[log_stats]", "line break"),
+    ({"spec": {"pgbouncer": {"parameters": {"log_stats": 1}}}}, 422,
+     "spec.pgbouncer.parameters.log_stats", "must be of type string"),
 ], ids=lambda value: value if isinstance(value, str) and value.startswith("spec") else "")
 def test_field(cluster, namespace, changes, status, field, words):
     error = refused(cluster, namespace, changes=changes)

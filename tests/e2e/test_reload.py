@@ -3,7 +3,7 @@
 import pytest
 
 from harness.pooler import IMAGES
-from harness.reload import reload_times
+from harness.reload import parameter_changes, reload_times
 from harness.wait import wait_for
 
 
@@ -12,8 +12,7 @@ def test_live_on_all_replicas(make_pooler, runner, version):
     """Ten changes on three replicas, with a transaction open on the same backend all the time."""
     pooler = make_pooler(replicas=3, pgbouncer={"image": IMAGES[version]}).wait_settled()
     pods = pooler.pod_uids()
-    times = reload_times(pooler, runner,
-                         [{"scaling": {"clientsPerReplica": 900 + n}} for n in range(10)])
+    times = reload_times(pooler, runner, parameter_changes(10))
     print(f"{version}: loaded by 3 of 3 after {[round(t, 1) for t in times]} s")
     assert pooler.pod_uids() == pods and pooler.restarts() == 0
     assert wait_for("an Event", lambda: pooler.events("Reloaded"))

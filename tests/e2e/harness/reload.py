@@ -5,6 +5,12 @@ import time
 from harness.session import Session
 
 
+def parameter_changes(count):
+    """So many changes of spec.pgbouncer.parameters, each of them another one."""
+    return [{"pgbouncer": {"parameters": {"max_prepared_statements": str(300 + n)}}}
+            for n in range(count)]
+
+
 def reload_times(pooler, runner, changes):
     """Seconds from each change's acknowledgement until all replicas have shown that they loaded it.
     The transaction has the same backend all the time, and commits."""
