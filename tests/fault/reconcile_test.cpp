@@ -179,21 +179,19 @@ TEST_P(EveryFault, EndsAsWithoutIt) {
 
 INSTANTIATE_TEST_SUITE_P(
     Reconcile, EveryFault,
-    testing::Combine(testing::Values(Case{"Create", create}, Case{"RollOut", create_and_roll_out},
-                                     Case{"RollOutOfOne", one_replica_rolled_out},
-                                     Case{"Scale", scaled}, Case{"Reload", reloaded},
-                                     Case{"ReloadRefused", reload_refused},
-                                     Case{"Retained", retained},
-                                     Case{"Pods", pods_changed}, Case{"PodsRefused", pods_refused},
-                                     Case{"Service", service_changed},
-                                     Case{"NetworkPolicy", network_policy_made_and_gone},
-                                     Case{"DisruptionBudget", disruption_budget_flipped},
-                                     Case{"Paused", paused_and_resumed}),
-                     testing::Values(Named{"Crash", Fault::kCrash},
-                                     Named{"ResponseLost", Fault::kResponseLost},
-                                     Named{"NotApplied", Fault::kNotApplied},
-                                     Named{"Conflict", Fault::kConflict},
-                                     Named{"ServerError", Fault::kServerError})),
+    testing::Combine(
+        testing::Values(Case{"Create", create}, Case{"RollOut", create_and_roll_out},
+                        Case{"RollOutOfOne", one_replica_rolled_out}, Case{"Scale", scaled},
+                        Case{"Reload", reloaded}, Case{"ReloadRefused", reload_refused},
+                        Case{"Retained", retained}, Case{"Pods", pods_changed},
+                        Case{"PodsRefused", pods_refused}, Case{"Service", service_changed},
+                        Case{"NetworkPolicy", network_policy_made_and_gone},
+                        Case{"DisruptionBudget", disruption_budget_flipped},
+                        Case{"Paused", paused_and_resumed}),
+        testing::Values(Named{"Crash", Fault::kCrash}, Named{"ResponseLost", Fault::kResponseLost},
+                        Named{"NotApplied", Fault::kNotApplied},
+                        Named{"Conflict", Fault::kConflict},
+                        Named{"ServerError", Fault::kServerError})),
     [](const auto& test) {
       return std::string(std::get<0>(test.param).name) + std::get<1>(test.param).name;
     });
