@@ -42,8 +42,9 @@ std::string quoted(const std::string& text, char quote) {
 // initdb takes seconds, a copy of what it made does not. Made once for each root, beside the test's
 // binary; other test processes wait.
 std::string database_template(const std::string& root) {
-  const std::string folder = "pooler-ring-template";
-  const std::string made = fs::absolute(folder + "/" + hex_encode(sha256(root)).substr(0, 16));
+  const std::string folder =
+      fs::read_symlink("/proc/self/exe").parent_path() / "pooler-ring-template";
+  const std::string made = folder + "/" + hex_encode(sha256(root)).substr(0, 16);
   fs::create_directories(folder);
   const int lock = open((folder + "/lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
   flock(lock, LOCK_EX);
