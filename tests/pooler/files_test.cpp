@@ -143,7 +143,7 @@ class Parameters : public Files {
       case Setting::Kind::kNumber:
         return {lowest, highest};
       case Setting::Kind::kSeconds:
-        return {lowest, highest, "1.5"};
+        return {lowest, highest, lowest + ".5"};
       case Setting::Kind::kText:
         return {"", std::string(console::kMaxParameterBytes, 'x')};
       case Setting::Kind::kNames:

@@ -91,7 +91,7 @@ constexpr std::array kTable = {
             "how long a cancel request waits for a connection to the server; 0: for ever"),
     seconds("client_idle_timeout", 0, kMaxSeconds, "0",
             "a client that has not asked anything for so long is disconnected; 0: never"),
-    seconds("client_login_timeout", 1, 3600, "60",
+    seconds("client_login_timeout", 5, 3600, "60",
             "who has not logged in after so long is disconnected; with 0 a stranger could take "
             "every place"),
     since("1.25", owned("client_tls13_ciphers", kTls)),
@@ -123,7 +123,7 @@ constexpr std::array kTable = {
           "PgBouncer before 1.26.1 hang (CVE-2026-107349)"),
     at_start(owned("job_name", "it has no effect in a pod")),
     at_start(owned("listen_addr", "the Service leads to all addresses of the pod")),
-    at_start(number("listen_backlog", 1, 65535, "128",
+    at_start(number("listen_backlog", 16, 65535, "128",
                     "connections that the kernel keeps waiting to be accepted; it may keep fewer")),
     at_start(owned("listen_port", "the Service leads to it")),
     flag("log_connections", "1", "logs each login"),
