@@ -31,6 +31,7 @@ def test_killed_during_creation(cluster, namespace, back, node, make_pooler, run
     whole = make_pooler("whole", replicas=2).wait_settled()
     expected = {(kind, name.replace("whole", "NAME")) for kind, name in made(cluster, whole)}
     for number in range(3):
+        back.pod()  # said to be ready before it is needed at once
         pooler = make_pooler(f"killed-{number}", replicas=2)
         wait_for("the first object", lambda: made(cluster, pooler), 30, interval=0.005)
         node.signal("KILL", back.pod())
@@ -49,6 +50,7 @@ def test_killed_during_a_reload(back, node, make_pooler, runner):
     pooler = make_pooler(replicas=3).wait_settled()
     before = (pooler.pod_uids(), pooler.restarts())
     for mode in ("session", "transaction", "session"):
+        back.pod()  # said to be ready before it is needed at once
         files = pooler.object("Secret", "-config")["data"]
         pooler.patch(poolMode=mode)
         wait_for("it has begun", lambda: pooler.object("Secret", "-config")["data"] != files, 30,

@@ -23,8 +23,8 @@ class Operator:
         return self.cluster.list("Pod", self.namespace, SELECTOR)
 
     def pod(self):
-        """The one pod that works."""
-        ready = [pod for pod in self.pods() if is_ready(pod)]
+        """The one pod that works; after a restart the kubelet takes a moment to say so."""
+        ready = wait_for("the operator is ready", lambda: [p for p in self.pods() if is_ready(p)])
         assert len(ready) == 1, [pod["metadata"]["name"] for pod in self.pods()]
         return ready[0]
 
