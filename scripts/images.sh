@@ -13,6 +13,7 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../tests/cluster/lib.sh"
 source "$cluster_src/debian.sh"
+source "$cluster_src/processes.sh"
 
 suites=(trixie forky)
 stamps=$images_dir/stamps
@@ -276,7 +277,7 @@ images_of() {
 
 load_into_cluster() {
   local name image
-  [[ -e $run_dir/began ]] || return 0
+  is_running || return 0
   for name in "$@"; do
     for image in $(images_of "$name"); do "$cluster_src/cluster.sh" load-image "$image"; done
   done

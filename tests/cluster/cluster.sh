@@ -314,8 +314,6 @@ run_inside() {
   exec ip netns exec "$netns" "$@"
 }
 
-is_running() { [[ -e $run_dir/began && -n $(pid_of kube-apiserver) ]]; }
-
 main() {
   local command=${1:-status}
   shift || true

@@ -22,6 +22,10 @@ pid_of() {
   [[ -n $start && $(started "$pid") == "$start" ]] && echo "$pid"
 }
 
+# is_running: also false after a reboot, or after somebody ended its processes, when its folder is
+# still there.
+is_running() { [[ -e $run_dir/began && -n $(pid_of kube-apiserver) ]]; }
+
 # run_daemon NAME CMD...: starts CMD unless NAME lives already. Its output goes to logs/NAME.log.
 run_daemon() {
   local name=$1 pid

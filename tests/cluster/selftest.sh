@@ -154,6 +154,18 @@ is_restarted_at_once() {
 
 writes_are_counted() { grep -c '"username":"kubernetes-admin".*"verb":"create"\|"verb":"create".*"username":"kubernetes-admin"' "$log_dir/audit.log" >/dev/null; }
 
+# As after a reboot, or when whoever started the cluster was ended with all that it had started.
+killed_is_down() {
+  local file pid
+  x up
+  for file in "$run_dir"/*.pid; do
+    read -r pid _ <"$file"
+    kill -KILL "$pid"
+  done
+  # It has no cluster to load the image into, and does not mind.
+  "$root_dir/scripts/images.sh" pause && x up && x run -- kubectl get node "$node" --no-headers | grep -qw Ready
+}
+
 leaves_nothing() {
   local traces
   x down
@@ -188,6 +200,7 @@ main() {
   for moment in 0.1 0.5 1 2 3 4; do
     check "up killed $moment s after its begin is healed by up" up_killed_after "$moment"
   done
+  check "all of it killed is a cluster that is down, and healed by up" killed_is_down
   check "and down leaves nothing behind" leaves_nothing
   check "this machine's links are as before" test "$links" == "$(ip -br link)"
   check "this machine's packet filter is as before" \
