@@ -56,6 +56,18 @@ void read_drain(Reader reader, Drain& drain) {
   });
 }
 
+// An object of which only one field is of interest.
+template <class T>
+void read_member(Reader reader, std::string_view name, T& out) {
+  reader.object([&](std::string_view key, Reader value) {
+    if (key == name) value.read(out);
+  });
+}
+
+void read_texts(Reader reader, Texts& texts) {
+  reader.object([&](std::string_view key, Reader value) { value.read(texts[std::string(key)]); });
+}
+
 void read_service(Reader reader, Service& service) {
   reader.object([&](std::string_view key, Reader value) {
     if (key == "type") {
@@ -63,11 +75,7 @@ void read_service(Reader reader, Service& service) {
                                              {"LoadBalancer", ServiceType::kLoadBalancer}});
     }
     if (key == "port") value.read(service.port);
-    if (key == "annotations") {
-      value.object([&service](std::string_view name, Reader text) {
-        text.read(service.annotations[std::string(name)]);
-      });
-    }
+    if (key == "annotations") read_texts(value, service.annotations);
     if (key == "externalHost") value.read(service.external_host);
   });
 }
@@ -77,17 +85,6 @@ void read_network_policy(Reader reader, NetworkPolicy& policy) {
     if (key == "enabled") value.read(policy.enabled);
     if (key == "from") policy.from = to_bytes(read_objects(value, kPeerFields));
   });
-}
-
-// An object whose only field of interest is a string.
-void read_member(Reader reader, std::string_view name, std::string& out) {
-  reader.object([&](std::string_view key, Reader value) {
-    if (key == name) value.read(out);
-  });
-}
-
-void read_texts(Reader reader, Texts& texts) {
-  reader.object([&](std::string_view key, Reader value) { value.read(texts[std::string(key)]); });
 }
 
 void read_pgbouncer(Reader reader, PgBouncer& pgbouncer) {
@@ -175,11 +172,7 @@ void read_spec(Reader reader, Spec& spec) {
     if (key == "drain") read_drain(value, spec.drain);
     if (key == "service") read_service(value, spec.service);
     if (key == "networkPolicy") read_network_policy(value, spec.network_policy);
-    if (key == "podDisruptionBudget") {
-      value.object([&spec](std::string_view name, Reader flag) {
-        if (name == "enabled") flag.read(spec.pod_disruption_budget);
-      });
-    }
+    if (key == "podDisruptionBudget") read_member(value, "enabled", spec.pod_disruption_budget);
     if (key == "pod") spec.pod = to_bytes(read_fields(value, kPodFields));
   });
 }

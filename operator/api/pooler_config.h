@@ -124,8 +124,8 @@ struct ConnectionSecret {
 // The Service that leads to the pooler.
 struct Service {
   ServiceType type = ServiceType::kClusterIp;
-  int port = 6432;                                 // of the Service; the pods keep theirs
-  std::map<std::string, std::string> annotations;  // those of pooler.dev are the operator's own
+  int port = 6432;            // of the Service; the pods keep theirs
+  Texts annotations;          // those of pooler.dev are the operator's own
   std::string external_host;  // in the pooled URLs instead of the Service's name; empty: not given
 };
 

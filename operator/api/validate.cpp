@@ -14,15 +14,6 @@ constexpr std::string_view kLower = "abcdefghijklmnopqrstuvwxyz";
 constexpr std::string_view kUpper = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 constexpr std::string_view kDigits = "0123456789";
 
-bool consists_of(std::string_view text, std::initializer_list<std::string_view> sets) {
-  for (const char c : text) {
-    bool found = false;
-    for (const auto set : sets) found = found || set.find(c) != std::string_view::npos;
-    if (!found) return false;
-  }
-  return true;
-}
-
 bool is_one_of(char c, std::initializer_list<std::string_view> sets) {
   return consists_of(std::string_view(&c, 1), sets);
 }

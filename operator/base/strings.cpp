@@ -113,6 +113,15 @@ bool is_utf8(std::string_view text) {
   return true;
 }
 
+bool consists_of(std::string_view text, std::initializer_list<std::string_view> sets) {
+  for (const char c : text) {
+    bool found = false;
+    for (const auto set : sets) found = found || set.find(c) != std::string_view::npos;
+    if (!found) return false;
+  }
+  return true;
+}
+
 bool has_control_characters(std::string_view text) {
   for (const char c : text) {
     if (static_cast<std::uint8_t>(c) < 0x20 || c == 0x7f) return true;

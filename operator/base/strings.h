@@ -1,6 +1,7 @@
 // Small helpers for bytes and text.
 #pragma once
 
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,6 +22,8 @@ namespace pooler {
 
 // Valid UTF-8, as RFC 3629 has it.
 [[nodiscard]] bool is_utf8(std::string_view text);
+// Every byte is in one of the sets.
+[[nodiscard]] bool consists_of(std::string_view text, std::initializer_list<std::string_view> sets);
 // True where a byte below 0x20 or 0x7f is in it.
 [[nodiscard]] bool has_control_characters(std::string_view text);
 

@@ -121,10 +121,13 @@ ApiResult<std::string> Client::apply_with(const ResourceType& type, const Json& 
 }
 
 ApiResult<Unit> Client::dry_run(const ResourceType& type, const Json& body, const Meta& current) {
-  const bool create = current.uid.empty();
-  Request asked = post(type, body);
-  asked.path += kDryRun;
-  auto answer = create ? request(asked) : apply_with(type, body, current, kDryRun);
+  const auto ask = [&] {
+    if (!current.uid.empty()) return apply_with(type, body, current, kDryRun);
+    Request asked = post(type, body);
+    asked.path += kDryRun;
+    return request(asked);
+  };
+  auto answer = ask();
   if (!answer) return failure(answer.error());
   return Unit{};
 }

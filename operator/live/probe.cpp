@@ -13,7 +13,6 @@ Probe::Probe(pg::SessionFactory& sessions, pg::Target target, Duration answer_ti
       open_at_(not_before) {}
 
 MonotonicTime Probe::due() const {
-  if (finished_) return MonotonicTime::max();
   if (!session_) return open_at_;
   if (session_->state() == pg::Session::State::kIdle) {
     return std::min(session_->deadline(), next_question());
@@ -23,14 +22,14 @@ MonotonicTime Probe::due() const {
 
 void Probe::advance(MonotonicTime now) {
   using State = pg::Session::State;
-  if (finished_ || (!session_ && now < open_at_)) return;
+  if (!session_ && now < open_at_) return;
   if (!session_) open(now);
   session_->advance(now);
   while (session_->state() == State::kIdle) {
     if (const auto answer = session_->take()) {
       had_answered_ = true;
       answered(*answer, *session_, now);
-      if (finished_ || std::exchange(leaving_, false)) return close(now);
+      if (std::exchange(leaving_, false)) return close(now);
     }
     const auto text = question(now);
     if (!text) return;

@@ -57,13 +57,13 @@ class Probe {
   // The session is gone. `had_answered`: it was a good one, something was answered on it.
   virtual void failed(const pg::Error& error, bool had_answered, MonotonicTime now) = 0;
 
-  // From answered(): this was all; the session is closed and none is opened again.
-  void finish() { finished_ = true; }
   // From answered(): the session is closed, and the next one opened at `time`.
   void leave_until(MonotonicTime time) {
     leaving_ = true;
     open_at_ = time;
   }
+  // From answered(): this was all; the session is closed and none is opened again.
+  void finish() { leave_until(MonotonicTime::max()); }
   // Opens the next session at once, where there is none, and forgets past failures.
   void retry_now(MonotonicTime now);
   // Opens no session before `time`.
@@ -81,7 +81,6 @@ class Probe {
   MonotonicTime open_at_;
   std::unique_ptr<pg::Session> session_;
   bool had_answered_ = false;
-  bool finished_ = false;
   bool leaving_ = false;
   MonotonicTime opened_at_;
   std::optional<MonotonicTime> closed_at_;

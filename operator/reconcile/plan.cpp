@@ -607,7 +607,7 @@ class Planner {
     const std::string revision = pgbouncer::revision_of(state->second.marker);
     const auto file = see_.files.data.find(pgbouncer::settings_file_name(revision));
     if (file == see_.files.data.end()) return {};
-    return pgbouncer::setting_of(file->second, pgbouncer::kWaitSetting);
+    return pgbouncer::setting_of(file->second, pgbouncer::kWaitSetting).value_or("");
   }
 
   // ---- the way in, and the published Secret

@@ -1,8 +1,5 @@
 #include "docs/parameters_page.h"
 
-#include <map>
-
-#include "base/strings.h"
 #include "engine/pgbouncer/parameters.h"
 #include "engine/pgbouncer/render.h"
 #include "engine/pgbouncer/workload.h"
@@ -58,22 +55,15 @@ constexpr std::string_view kOwned = R"(
 |---|---|
 )";
 
-// What the operator sets where a user sets nothing: from a rendered file.
-std::map<std::string, std::string> operators_defaults() {
+// What the operator sets where a user sets nothing.
+std::string operators_settings() {
   api::PoolerConfig config;
   config.name = "orders";
   const pgbouncer::Inputs inputs{
       .database = {.hosts = {{"db", 5432}}, .database = "db", .user = "app", .password = "pw"},
       .admin = pgbouncer::make_admin(std::string(pgbouncer::kAdminRandomBytes, 'r'))};
   const auto revision = pgbouncer::render(config, inputs);
-  const std::string& ini = revision.files.at(pgbouncer::settings_file_name(revision.hash));
-  std::map<std::string, std::string> found;
-  for (const std::string& line : split(ini, '\n')) {
-    const auto equals = line.find(" =");
-    if (equals == std::string::npos) continue;
-    found[line.substr(0, equals)] = trim(std::string_view(line).substr(equals + 2));
-  }
-  return found;
+  return revision.files.at(pgbouncer::settings_file_name(revision.hash));
 }
 
 std::string code(std::string_view text) {
@@ -98,12 +88,12 @@ std::string value(const Setting& setting) {
   return {};
 }
 
-std::string initial(const Setting& setting, const std::map<std::string, std::string>& ours) {
+std::string initial(const Setting& setting, std::string_view ours) {
   std::string text = code(setting.initial);
   if (setting.initial_in_124) text += "; 1.24: " + code(*setting.initial_in_124);
-  const auto own = ours.find(std::string(setting.name));
-  if (own == ours.end() || own->second == setting.initial) return text;
-  return code(own->second) + " (" + text + ")";
+  const auto own = pgbouncer::setting_of(ours, setting.name);
+  if (!own || *own == setting.initial) return text;
+  return code(*own) + " (" + text + ")";
 }
 
 std::string remarks(const Setting& setting) {
@@ -122,7 +112,7 @@ std::string write_parameters_page() {
 }
 
 std::string parameters_page() {
-  const auto ours = operators_defaults();
+  const std::string ours = operators_settings();
   std::string allowed(kAllowed);
   std::string owned(kOwned);
   for (const Setting& setting : pgbouncer::all_settings()) {

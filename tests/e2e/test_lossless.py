@@ -42,19 +42,12 @@ def back(pooler, replicas):
         lambda pods: len(pods) == replicas and all(map(is_ready, pods)))(pooler.pods()), 90)
 
 
-def check(load, victims=1):
-    load.wait_more()
-    result = load.end()
-    load.check_nothing_lost(victims=victims)
-    assert result["connects"]["refused"] == 0, result["connects"]
-
-
 @pytest.mark.parametrize("version", IMAGES)
 def test_eviction(cluster, make_pooler, runner, version):
     pooler, load = loaded(make_pooler, runner, version)
     evict(cluster, pooler)
     back(pooler, 3)
-    check(load)
+    load.check_served()
     pooler.wait_settled()
 
 
@@ -64,28 +57,16 @@ def test_rollout(cluster, make_pooler, runner, version):
     pooler, load = loaded(make_pooler, runner, version)
     before = pooler.pod_uids()
     pooler.roll_out()
-    seen = set()
-
-    def rolled_out():
-        pods = pooler.pods()
-        away = 3 - len([pod for pod in pods if is_ready(pod)])
-        seen.add(away)
-        for pod in pods:
-            if is_ready(pod):
-                load.follow(pod)
-        now = pooler.pod_uids()
-        return len(now) == 3 and not set(now.values()) & set(before.values()) and away == 0
-    wait_for("three other pods", rolled_out, 120)
+    load.wait_replaced(before)
     pooler.wait_settled()
-    check(load, victims=3)
-    assert max(seen) == 1, f"pods away at once: {seen}"
+    load.check_served(victims=3)
 
 
 def test_pod_deleted(cluster, make_pooler, runner):
     pooler, load = loaded(make_pooler, runner)
     delete(cluster, pooler, 2)
     back(pooler, 3)
-    check(load)
+    load.check_served()
 
 
 @pytest.mark.parametrize("version", IMAGES)
@@ -96,7 +77,7 @@ def test_scale_down(cluster, make_pooler, runner, version):
     for victim in victims:
         wait_gone(cluster, victim)
     pooler.wait_settled(1)
-    check(load, victims=2)
+    load.check_served(victims=2)
 
 
 def test_pooler_deleted(cluster, make_pooler, runner):
@@ -131,6 +112,6 @@ def test_without_operator(cluster, make_pooler, runner, dead_operator, version):
     back(pooler, 2)
     delete(cluster, pooler, 0)
     back(pooler, 2)
-    check(load, victims=3)
+    load.check_served(victims=3)
     dead_operator.scale(1)
     pooler.wait_settled(3)

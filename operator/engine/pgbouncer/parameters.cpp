@@ -1,7 +1,6 @@
 #include "engine/pgbouncer/parameters.h"
 
 #include <algorithm>
-#include <map>
 #include <numeric>
 #include <utility>
 
@@ -13,11 +12,8 @@ namespace {
 constexpr std::string_view kField = "spec.pgbouncer.parameters";
 constexpr std::string_view kDigits = "0123456789";
 constexpr std::string_view kNameLetters = "abcdefghijklmnopqrstuvwxyz0123456789_";
+constexpr std::string_view kCapitals = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 constexpr std::size_t kMaxNameLength = 63;
-
-bool consists_of(std::string_view text, std::string_view letters) {
-  return text.find_first_not_of(letters) == std::string_view::npos;
-}
 
 // Digits without a leading zero, which PgBouncer takes for an octal number.
 std::optional<long long> read_number(std::string_view text) {
@@ -34,8 +30,8 @@ bool is_seconds(std::string_view text, const Setting& setting) {
   if (point == std::string_view::npos) return true;
   const std::string_view fraction = text.substr(point + 1);
   const bool is_fraction =
-      !fraction.empty() && fraction.size() <= 6 && consists_of(fraction, kDigits);
-  return is_fraction && (*whole < setting.highest || consists_of(fraction, "0"));
+      !fraction.empty() && fraction.size() <= 6 && consists_of(fraction, {kDigits});
+  return is_fraction && (*whole < setting.highest || consists_of(fraction, {"0"}));
 }
 
 bool is_number(std::string_view text, const Setting& setting) {
@@ -50,10 +46,7 @@ std::optional<std::vector<std::string>> read_names(std::string_view text) {
   if (text.empty()) return words;
   for (const std::string& part : split(text, ',')) {
     const std::string_view word = trim(part);
-    const bool odd = std::any_of(word.begin(), word.end(), [](char c) {
-      return !((c >= 'A' && c <= 'Z') || c == '.' || kNameLetters.find(c) != kNameLetters.npos);
-    });
-    if (word.empty() || odd) return std::nullopt;
+    if (word.empty() || !consists_of(word, {kNameLetters, kCapitals, "."})) return std::nullopt;
     words.emplace_back(word);
   }
   return words;
@@ -168,15 +161,6 @@ std::string trouble_with_parameter(const std::string& name, const std::string& v
   return trouble_with(value, *setting);
 }
 
-std::map<std::string, std::string> settings_in(std::string_view ini) {
-  std::map<std::string, std::string> found;
-  for (const std::string& line : split(ini, '\n')) {
-    const auto end = line.find(" =");
-    if (end != std::string::npos) found[line.substr(0, end)] = line.substr(end + 2);
-  }
-  return found;
-}
-
 }  // namespace
 
 std::vector<api::Problem> check_parameters(const api::Texts& parameters, std::string_view version) {
@@ -187,7 +171,7 @@ std::vector<api::Problem> check_parameters(const api::Texts& parameters, std::st
   };
   for (const auto& [name, value] : parameters) {
     // Not repeated in a message: it may be anything.
-    if (name.empty() || name.size() > kMaxNameLength || !consists_of(name, kNameLetters)) {
+    if (name.empty() || name.size() > kMaxNameLength || !consists_of(name, {kNameLetters})) {
       refuse(std::string(kField),
              "has a name that is no setting of PgBouncer: lower-case letters, digits and '_'");
       continue;
@@ -198,14 +182,23 @@ std::vector<api::Problem> check_parameters(const api::Texts& parameters, std::st
   return problems;
 }
 
+std::optional<std::string> setting_of(std::string_view pgbouncer_ini, std::string_view name) {
+  const std::string key = std::string(name) + " =";
+  for (const std::string& line : split(pgbouncer_ini, '\n')) {
+    if (line == key) return std::string();
+    if (line.starts_with(key + " ")) return line.substr(key.size() + 1);
+  }
+  return std::nullopt;
+}
+
 std::vector<std::string> restart_only_changes(std::string_view before_ini,
                                               std::string_view after_ini) {
-  auto before = settings_in(before_ini);
-  auto after = settings_in(after_ini);
   std::vector<std::string> names;
   for (const Setting& setting : all_settings()) {
-    const std::string name(setting.name);
-    if (setting.restart_only && before[name] != after[name]) names.push_back(name);
+    if (!setting.restart_only) continue;
+    const bool differs =
+        setting_of(before_ini, setting.name) != setting_of(after_ini, setting.name);
+    if (differs) names.emplace_back(setting.name);
   }
   return names;
 }

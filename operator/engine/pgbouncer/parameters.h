@@ -54,6 +54,10 @@ inline constexpr std::size_t kMaxParameterBytes = 1024;
 [[nodiscard]] std::vector<api::Problem> check_parameters(const api::Texts& parameters,
                                                          std::string_view version = {});
 
+// The value of a setting in a pgbouncer.ini of ours; nullopt where it has none.
+[[nodiscard]] std::optional<std::string> setting_of(std::string_view pgbouncer_ini,
+                                                    std::string_view name);
+
 // Names of settings that differ between two pgbouncer.ini files of ours and that PgBouncer reads at
 // its start only.
 [[nodiscard]] std::vector<std::string> restart_only_changes(std::string_view before_ini,

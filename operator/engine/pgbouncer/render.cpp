@@ -341,16 +341,8 @@ std::string marker_of_pod_file(std::string_view text) {
   return pod_file(static_cast<int>(*id) - 1, marker) == text ? marker : std::string();
 }
 
-std::string setting_of(std::string_view pgbouncer_ini, std::string_view name) {
-  const std::string key = std::string(name) + " = ";
-  for (const auto& line : split(pgbouncer_ini, '\n')) {
-    if (line.starts_with(key)) return line.substr(key.size());
-  }
-  return {};
-}
-
 std::optional<int> floor_of(std::string_view pgbouncer_ini) {
-  const auto floor = parse_integer(setting_of(pgbouncer_ini, kFloorSetting));
+  const auto floor = parse_integer(setting_of(pgbouncer_ini, kFloorSetting).value_or(""));
   if (!floor || *floor < 1 || *floor > 1'000'000) return std::nullopt;
   return static_cast<int>(*floor);
 }

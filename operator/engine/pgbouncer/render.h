@@ -86,8 +86,6 @@ struct Revision {
 // RELOAD it. `files`: of the config Secret, with the files of both.
 [[nodiscard]] std::string reload_obstacle(const std::map<std::string, std::string>& files,
                                           std::string_view before, std::string_view after);
-// The value of a setting in a revision's pgbouncer.ini; empty where it has none.
-[[nodiscard]] std::string setting_of(std::string_view pgbouncer_ini, std::string_view name);
 // The floor that a revision's pgbouncer.ini holds; nullopt where the text is none of ours.
 [[nodiscard]] std::optional<int> floor_of(std::string_view pgbouncer_ini);
 // Name of the Secret key of a revision's pgbouncer.ini.

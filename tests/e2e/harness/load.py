@@ -6,6 +6,7 @@ import subprocess
 import threading
 import time
 
+from harness.cluster import is_ready
 from harness.wait import wait_for
 
 
@@ -125,6 +126,27 @@ class Load:
         assert result["unfinished"] == 0, result
         assert verified["ok"], verified
         assert verified["rows"] == result["acknowledged"] > 0, verified
+
+    def check_served(self, victims=1):
+        """Goes on for a while, then ends: nothing was lost, and nobody was refused."""
+        self.wait_more()
+        result = self.end()
+        self.check_nothing_lost(victims=victims)
+        assert result["connects"]["refused"] == 0, result["connects"]
+
+    def wait_replaced(self, before, timeout=120):
+        """Until each pod is ready and another than in `before` (name -> uid), one at a time."""
+        away = set()
+
+        def replaced():
+            pods = [pod for pod in self.pooler.pods() if is_ready(pod)]
+            away.add(len(before) - len(pods))
+            for pod in pods:
+                self.follow(pod)
+            uids = {pod["metadata"]["uid"] for pod in pods}
+            return len(uids) == len(before) and not uids & set(before.values())
+        wait_for(f"{len(before)} other pods", replaced, timeout)
+        assert max(away) == 1, f"pods away at once: {away}"
 
 
 def wait_gone(cluster, pod, timeout=90):
