@@ -1,5 +1,7 @@
-#include "docs/parameters_page.h"
+#include <string>
+#include <string_view>
 
+#include "docs/pages.h"
 #include "engine/pgbouncer/parameters.h"
 #include "engine/pgbouncer/render.h"
 #include "engine/pgbouncer/workload.h"
@@ -105,12 +107,6 @@ std::string remarks(const Setting& setting) {
 
 }  // namespace
 
-std::string write_parameters_page() {
-  return "cmake --build --preset dev --target write_parameters && build/dev/bin/write_parameters "
-         ">" +
-         std::string(kParametersPage);
-}
-
 std::string parameters_page() {
   const std::string ours = operators_settings();
   std::string allowed(kAllowed);
@@ -124,9 +120,7 @@ std::string parameters_page() {
       owned += begin + std::string(setting.owned) + " |\n";
     }
   }
-  return "<!-- Written from the table in operator/engine/pgbouncer/parameters_table.cpp. Again, "
-         "by:\n" +
-         write_parameters_page() + " -->\n" + std::string(kIntroduction) + allowed + owned;
+  return std::string(kIntroduction) + allowed + owned;
 }
 
 }  // namespace pooler::docs
