@@ -125,7 +125,7 @@ struct ConnectionSecret {
 struct Service {
   ServiceType type = ServiceType::kClusterIp;
   int port = 6432;            // of the Service; the pods keep theirs
-  Texts annotations;          // those of pooler.dev are the operator's own
+  Texts annotations;          // none of pooler.dev: validate() refuses those
   std::string external_host;  // in the pooled URLs instead of the Service's name; empty: not given
 };
 

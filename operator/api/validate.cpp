@@ -295,6 +295,7 @@ void check_pod(Problems& problems, const Spec& spec) {
 
 void check_service(Problems& problems, const Service& service) {
   check_range(problems, "spec.service.port", service.port, 1, 65535);
+  check_metadata(problems, "spec.service.annotations", service.annotations);
   if (!service.external_host.empty() && !is_host(service.external_host)) {
     invalid(problems, "spec.service.externalHost",
             "is neither a host name nor an address; the port is spec.service.port");

@@ -231,11 +231,7 @@ Json client_service(const api::PoolerConfig& config) {
   Json body = service(config, workload_name(config), wanted.port);
   const bool balanced = wanted.type == api::ServiceType::kLoadBalancer;
   body["spec"]["type"] = balanced ? "LoadBalancer" : "ClusterIP";
-  for (const auto& [key, value] : wanted.annotations) {
-    if (!key.starts_with(std::string(api::kGroup) + "/")) {
-      body["metadata"]["annotations"][key] = value;
-    }
-  }
+  for (const auto& [key, value] : wanted.annotations) body["metadata"]["annotations"][key] = value;
   return body;
 }
 

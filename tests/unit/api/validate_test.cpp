@@ -162,6 +162,11 @@ const Case kCases[] = {
        c.spec.connection_secret.annotations = {{"a", std::string(2049, 'x')}};
      },
      "spec.connectionSecret.annotations.a"},
+    {"service_annotation_of_ours",
+     [](auto& c) {
+       c.spec.service.annotations = {{"pooler.dev/content-hash", "x"}};
+     },
+     "spec.service.annotations.pooler.dev/content-hash"},
     {"port_of_the_service", [](auto& c) { c.spec.service.port = 0; }, "spec.service.port"},
     {"external_host", [](auto& c) { c.spec.service.external_host = "pooler.example.com"; }, ""},
     {"external_ipv6", [](auto& c) { c.spec.service.external_host = "fd00::1"; }, ""},

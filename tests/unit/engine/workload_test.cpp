@@ -219,8 +219,7 @@ TEST(Services, HaveTypePortAndAnnotationsAsAskedFor) {
   api::PoolerConfig config = orders_config();
   config.spec.service.type = api::ServiceType::kLoadBalancer;
   config.spec.service.port = 5432;
-  config.spec.service.annotations = {{"lb.example.com/internal", "true"},
-                                     {"pooler.dev/content-hash", "0"}};
+  config.spec.service.annotations = {{"lb.example.com/internal", "true"}};
   const Json client = client_service(config);
   EXPECT_EQ(client["spec"]["type"], "LoadBalancer");
   EXPECT_EQ(client["spec"]["ports"][0]["port"], 5432);
