@@ -1,13 +1,45 @@
-"""The database moves or can't be written: the pooler follows, and says so."""
+"""The database is restarted, moves or can't be written: the pooler follows, and says so."""
 
 import time
 
+import pytest
+
+from harness.load import Load
+from harness.pooler import IMAGES
 from harness.session import Session
 from harness.wait import wait_for
 
 
 def told(pooler):
     return [event["note"] for event in pooler.events("Failover")]
+
+
+@pytest.mark.parametrize("version", IMAGES)
+def test_restarted(runner, own_postgres, make_pooler, version):
+    """A fast shutdown under load: what was committed stays, at most the transactions that were open
+    at the server end with it, and everybody else waits and goes on."""
+    budget = 61
+    server = own_postgres(max_connections=100)
+    pooler = make_pooler(db=server.database(), replicas=3, budget={"serverConnections": budget},
+                         pgbouncer={"image": IMAGES[version]}).wait_settled()
+    load = Load(runner, pooler, clients=60)
+    load.wait_busy(least=10)
+    pods = pooler.pod_uids()
+    server.restart()
+    server.wait_ready()
+    began = time.monotonic()
+    load.wait_more()
+    seconds = time.monotonic() - began
+    result = load.end()
+    cut, rows = result["lost"] + result["aborted"], result["verify"]["rows"]
+    print(f"{version}: 200 more transactions {seconds:.1f} s after Postgres was ready; {cut} ended "
+          f"with it, {result['boundary']} cut between two, acknowledged {result['acknowledged']} = "
+          f"rows {rows}; {result['errors']}")
+    assert result["verify"]["ok"] and rows == result["acknowledged"], result["verify"]
+    assert cut < budget, "each was open at the server"
+    assert result["unfinished"] == 0, result
+    pooler.wait_settled()
+    assert pooler.pod_uids() == pods and pooler.restarts() == 0, "the pooler is not what failed"
 
 
 def test_moved_behind_its_service(cluster, runner, namespace, own_postgres, make_pooler):
@@ -27,13 +59,21 @@ def test_moved_behind_its_service(cluster, runner, namespace, own_postgres, make
     session = Session(runner, url)
     session.sql("begin")
     assert session.sql(where) == [[old.address]]
+    visitors = runner.load("reconnect", "--connections", "100000", "--concurrency", "20", "--rate", "50",
+                           "--time-limit", "300", url=url)
+    visitors.event(lambda e: e.get("answered", 0) > 50, "answers by the old server")
     cluster.patch("Service", namespace, "db", {"spec": {"selector": {"app": "pg-b"}}})
     began = time.monotonic()
     for pod in pooler.pods():
         direct = url.replace(f"{pooler.workload}.{namespace}.svc", pod["status"]["podIP"])
         wait_for("the pod's new transactions are at the new server",
                  lambda at=direct: runner.sql(at, where) == [[new.address]], 60)
-    print(f"followed after {time.monotonic() - began:.1f} s")
+    seconds = time.monotonic() - began
+    visitors.signal("TERM")
+    result = visitors.result()
+    print(f"followed after {seconds:.1f} s; {result['answered']} queries answered meanwhile, "
+          f"{result['failed']} failed")
+    assert result["failed"] == 0, result
     assert session.sql(where) == [[old.address]]
     session.sql("commit")
     wait_for("this client is there, too", lambda: session.sql(where) == [[new.address]], 30)

@@ -77,10 +77,14 @@ class Postgres:
                     "metadata": {"labels": labels},
                     "spec": {
                         "enableServiceLinks": False, "terminationGracePeriodSeconds": 2,
+                        "volumes": [{"name": "data", "emptyDir": {}}],
                         "containers": [{
                             "name": "postgres", "image": IMAGE, "imagePullPolicy": "IfNotPresent",
                             "args": [a for k, v in settings.items() for a in ("-c", f"{k}={v}")],
-                            "env": [{"name": "POSTGRES_PASSWORD", "value": ADMIN_PASSWORD}],
+                            # Outlives the container, so that a restart of it loses nothing.
+                            "env": [{"name": "POSTGRES_PASSWORD", "value": ADMIN_PASSWORD},
+                                    {"name": "PGDATA", "value": "/data/postgres"}],
+                            "volumeMounts": [{"name": "data", "mountPath": "/data"}],
                             "readinessProbe": {
                                 "periodSeconds": 1, "tcpSocket": {"port": self.port}}}]}}}})
         return self
@@ -118,6 +122,15 @@ class Postgres:
     def set_password(self, database, password):
         self.admin_sql(f"alter role {ident(database.user)} password {literal(password)}")
         database.password = password
+
+    def restart(self):
+        """A fast shutdown; the container starts again, with all its data."""
+        pod = next(pod for pod in self.pods() if is_ready(pod))
+        before = pod["status"]["containerStatuses"][0]["restartCount"]
+        self.cluster.exec(self.namespace, pod["metadata"]["name"], "sh", "-c", "kill -INT 1")
+        wait_for("Postgres was restarted", lambda: any(
+            status["restartCount"] > before for pod in self.pods()
+            for status in pod["status"].get("containerStatuses", [])), timeout=60)
 
     def scale(self, replicas):
         self.cluster.patch("Deployment", self.namespace, self.name,
