@@ -24,9 +24,9 @@ class Stepper {
     out_.replicas = wanted_replicas();
     reload();
     choose_victim();
-    drop_unused_files();
     out_.in_progress = out_.in_progress || any_unfinished();
     out_.held = sum(out_.replicas);
+    drop_unused_files();
     return std::move(out_);
   }
 

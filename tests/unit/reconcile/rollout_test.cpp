@@ -118,6 +118,15 @@ TEST(RollOut, KeepsEverythingWithoutATarget) {
   EXPECT_EQ(out.replicas, 2);
 }
 
+TEST(RollOut, PodsWhoseFilesAreGoneStay) {
+  auto in = input({pod(""), pod(""), {}}, 2, "");
+  in.target.reset();
+  const Rollout out = roll_out(in);
+  EXPECT_FALSE(out.replace);
+  EXPECT_EQ(out.replicas, 2);
+  EXPECT_TRUE(out.assign.empty());
+}
+
 TEST(RollOut, BirthsStayWithinTheCeiling) {
   auto in = input({pod("a"), {.assigned = "a"}, {.assigned = "a"}, {.assigned = "a"}}, 3, "a");
   in.replicas = 1;
