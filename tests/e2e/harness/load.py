@@ -6,7 +6,7 @@ import subprocess
 import threading
 import time
 
-from harness.cluster import is_ready
+from harness.cluster import ApiError, is_ready
 from harness.wait import wait_for
 
 
@@ -21,25 +21,42 @@ class FollowedLog:
     """The log of a pod that is about to go: read as it is written."""
 
     def __init__(self, cluster, pod):
-        self.name = pod["metadata"]["name"]
+        meta = pod["metadata"]
+        self.name = meta["name"]
         self.address = pod["status"]["podIP"]
         self.lines = []
-        self._process = subprocess.Popen(
-            cluster.command("logs", "-f", "--timestamps", "--tail=5", "-n",
-                            pod["metadata"]["namespace"], self.name),
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
+        self._cluster, self._namespace, self._uid = cluster, meta["namespace"], meta["uid"]
+        self._process = None
+        self._closed = False
+        threading.Thread(target=self._follow, daemon=True).start()
+        # PgBouncer says something when it starts.
+        wait_for(f"the log of pod {self.name} is followed", lambda: self.lines, 60)
 
-    def _read(self):
-        for line in self._process.stdout:
-            self.lines.append(line.rstrip("\n"))
+    def _follow(self):
+        """On a busy machine kubectl may not get through, or be cut: begun again while the pod lives."""
+        while not self._closed and self._exists():
+            self._process = subprocess.Popen(
+                self._cluster.command("logs", "-f", "--timestamps", "--tail=20", "-n",
+                                      self._namespace, self.name),
+                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            for line in self._process.stdout:
+                self.lines.append(line.rstrip("\n"))
+            if self._process.wait() == 0:
+                return
+
+    def _exists(self):
+        try:
+            pod = self._cluster.get("Pod", self._namespace, self.name)
+        except (ApiError, OSError):
+            return True
+        return pod is not None and pod["metadata"]["uid"] == self._uid
 
     def time_of(self, text):
         """Unix time of the first line that holds `text`, or None."""
         return next((unix_time(line.split(" ", 1)[0]) for line in self.lines if text in line), None)
 
     def close(self):
+        self._closed = True
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait(10)
