@@ -17,7 +17,7 @@ def told(pooler):
 @pytest.mark.parametrize("version", IMAGES)
 def test_restarted(runner, own_postgres, make_pooler, version):
     """A fast shutdown under load: what was committed stays, at most the transactions that were open
-    at the server end with it, and everybody else waits and goes on."""
+    at the server end with it, and everybody else is told between two and goes on when it is back."""
     budget = 61
     server = own_postgres(max_connections=100)
     pooler = make_pooler(db=server.database(), replicas=3, budget={"serverConnections": budget},
