@@ -34,7 +34,7 @@ class FollowedLog:
 
     def _follow(self):
         """On a busy machine kubectl may not get through, or be cut: begun again while the pod lives."""
-        while not self._closed and self._exists():
+        while self._exists() and not self._closed:
             self._process = subprocess.Popen(
                 self._cluster.command("logs", "-f", "--timestamps", "--tail=20", "-n",
                                       self._namespace, self.name),
