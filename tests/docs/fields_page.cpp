@@ -47,11 +47,9 @@ std::string cell(const std::string& text) {
   return out;
 }
 
-std::string verbatim(const std::string& text) { return "`" + text + "`"; }
-
 std::string words(const YAML::Node& list) {
   std::string text;
-  for (const auto& word : list) text += (text.empty() ? "" : ", ") + verbatim(text_of(word));
+  for (const auto& word : list) text += (text.empty() ? "" : ", ") + code(text_of(word));
   return text;
 }
 
@@ -74,8 +72,7 @@ std::string value_of(const YAML::Node& schema) {
 }
 
 std::string default_of(const YAML::Node& schema) {
-  return schema["default"] && schema["default"].IsScalar() ? verbatim(text_of(schema["default"]))
-                                                           : "";
+  return schema["default"] && schema["default"].IsScalar() ? code(text_of(schema["default"])) : "";
 }
 
 bool is_required(const YAML::Node& parent, const std::string& name) {
@@ -95,7 +92,7 @@ std::string rows(const YAML::Node& parent, const std::string& path) {
     const std::string name = text_of(property.first);
     const YAML::Node& schema = property.second;
     const std::string initial = is_required(parent, name) ? "**required**" : default_of(schema);
-    text += "| " + verbatim(path + name) + " | " + value_of(schema) + " | " + initial + " | " +
+    text += "| " + code(path + name) + " | " + value_of(schema) + " | " + initial + " | " +
             cell(text_of(schema["description"])) + " |\n";
     if (is_as_in_kubernetes(name)) continue;
     if (schema["properties"]) text += rows(schema, path + name + ".");
@@ -112,7 +109,7 @@ std::string rules(const YAML::Node& schema, const std::string& path) {
   for (const auto& rule : schema["x-kubernetes-validations"]) {
     std::string field = path + text_of(rule["fieldPath"]);
     if (field.starts_with('.')) field.erase(0, 1);
-    text += "* " + verbatim(field) + ": " + cell(text_of(rule["message"])) + "\n";
+    text += "* " + code(field) + ": " + cell(text_of(rule["message"])) + "\n";
   }
   return text;
 }

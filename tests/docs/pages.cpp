@@ -18,12 +18,20 @@ Page page(std::string path, std::string source, const std::string& text) {
 
 std::string in_tree(const std::string& path) { return SOURCE_DIR "/" + path; }
 
+std::string read_in_tree(const std::string& path) {
+  std::ostringstream text;
+  text << std::ifstream(in_tree(path), std::ios::binary).rdbuf();
+  return text.str();
+}
+
+std::string code(std::string_view text) {
+  return text.empty() ? "nothing" : "`" + std::string(text) + "`";
+}
+
 std::vector<Page> pages() {
-  std::ostringstream crd;
-  crd << std::ifstream(in_tree(kCrd), std::ios::binary).rdbuf();
   return {page("docs/reference/pgbouncer-parameters.md",
                "operator/engine/pgbouncer/parameters_table.cpp", parameters_page()),
-          page("docs/reference/poolerconfig.md", kCrd, fields_page(crd.str()))};
+          page("docs/reference/poolerconfig.md", kCrd, fields_page(read_in_tree(kCrd)))};
 }
 
 }  // namespace pooler::docs

@@ -18,8 +18,11 @@ inline constexpr std::string_view kWritePages =
 
 // All of them, as they should be.
 [[nodiscard]] std::vector<Page> pages();
-// The absolute path of a file of the source tree.
+// The absolute path of a file of the source tree, and its text.
 [[nodiscard]] std::string in_tree(const std::string& path);
+[[nodiscard]] std::string read_in_tree(const std::string& path);
+// `text` as Markdown writes what is meant literally; "nothing" where it is empty.
+[[nodiscard]] std::string code(std::string_view text);
 
 // PgBouncer's settings, from the engine's table.
 [[nodiscard]] std::string parameters_page();

@@ -68,10 +68,6 @@ std::string operators_settings() {
   return revision.files.at(pgbouncer::settings_file_name(revision.hash));
 }
 
-std::string code(std::string_view text) {
-  return text.empty() ? "nothing" : "`" + std::string(text) + "`";
-}
-
 std::string value(const Setting& setting) {
   const std::string range =
       std::to_string(setting.lowest) + " to " + std::to_string(setting.highest);
