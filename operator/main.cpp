@@ -129,21 +129,14 @@ class Operator {
     return true;
   }
 
-  // Workers begin when every cache has its first list: a missing child would be made twice.
-  bool wait_synced(std::stop_token stop) {
+  // Lets the workers begin, and keeps the process small from then on, until asked to stop.
+  void keep_house(std::stop_token stop) {
+    if (!wait_synced(stop)) return;
+    release_code();
     while (!stop.stop_requested()) {
-      if (caches_.unsynced().empty()) {
-        workers_.emplace(
-            queue_, flags_.workers,
-            [this](const kube::ObjectKey& key) { return reconciler_.reconcile(key); }, metrics_,
-            clock_);
-        release_code();
-        log_info("caches are filled", {{"poolerconfigs", std::to_string(caches_.configs.size())}});
-        return true;
-      }
-      kube::interruptible_sleep(std::chrono::milliseconds(20), stop);
+      release_heap();
+      kube::interruptible_sleep(std::chrono::minutes(1), stop);
     }
-    return false;
   }
 
   void resync() {
@@ -161,6 +154,22 @@ class Operator {
   }
 
  private:
+  // Workers begin when every cache has its first list: a missing child would be made twice.
+  bool wait_synced(std::stop_token stop) {
+    while (!stop.stop_requested()) {
+      if (caches_.unsynced().empty()) {
+        workers_.emplace(
+            queue_, flags_.workers,
+            [this](const kube::ObjectKey& key) { return reconciler_.reconcile(key); }, metrics_,
+            clock_);
+        log_info("caches are filled", {{"poolerconfigs", std::to_string(caches_.configs.size())}});
+        return true;
+      }
+      kube::interruptible_sleep(std::chrono::milliseconds(20), stop);
+    }
+    return false;
+  }
+
   struct AnyWatcher {
     virtual ~AnyWatcher() = default;
     virtual void start() = 0;
@@ -298,12 +307,12 @@ int run(const Flags& flags) {
   log_info("starting", {{"version", POOLER_VERSION}, {"server", cluster->server}});
   Operator self(flags, *cluster);
   if (!self.start()) return 1;
-  std::jthread sync([&self](std::stop_token stop) { (void)self.wait_synced(stop); });
+  std::jthread house([&self](std::stop_token stop) { self.keep_house(stop); });
   int signal = Signals::wait();
   for (; signal == SIGHUP; signal = Signals::wait()) self.resync();
   log_info("stopping", {{"signal", std::to_string(signal)}});
-  sync.request_stop();
-  sync.join();
+  house.request_stop();
+  house.join();
   self.stop();
   log_info("stopped");
   flush_log();

@@ -1,6 +1,7 @@
 #include "base/memory.h"
 
 #include <link.h>
+#include <malloc.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -27,6 +28,8 @@ int release(dl_phdr_info* object, std::size_t, void*) {
 }
 
 }  // namespace
+
+void release_heap() { (void)malloc_trim(0); }
 
 void release_code() { dl_iterate_phdr(release, nullptr); }
 

@@ -1,7 +1,8 @@
 // The operator's one connection to the database of a PoolerConfig: does a login work, what are the
 // limits, and can it be written? The connection is counted in the budget, so there are never two.
 // Only a new login tells where the name leads now, so none lasts long: kSessionLasts, and
-// kUnsettledLasts for kUnsettledFor after a change.
+// kUnsettledLasts for kUnsettledFor after a change. A login with SCRAM costs libpq 13 ms of CPU,
+// which is nearly all that an operator at rest uses.
 #pragma once
 
 #include <map>
@@ -46,7 +47,7 @@ class DatabaseProbe final : public Probe {
   // How long the server may still count a connection that was closed.
   static constexpr Duration kCooling = std::chrono::seconds(1);
   static constexpr Duration kAliveEvery = std::chrono::seconds(5);
-  static constexpr Duration kSessionLasts = std::chrono::seconds(30);
+  static constexpr Duration kSessionLasts = std::chrono::seconds(60);
   static constexpr Duration kUnsettledLasts = std::chrono::seconds(5);
   static constexpr Duration kUnsettledFor = std::chrono::seconds(60);
   // A server that was seen in this time and is seen again, with nothing wrong in between, is one of

@@ -67,7 +67,7 @@ def test_moved_behind_its_service(cluster, runner, namespace, own_postgres, make
     for pod in pooler.pods():
         direct = url.replace(f"{pooler.workload}.{namespace}.svc", pod["status"]["podIP"])
         wait_for("the pod's new transactions are at the new server",
-                 lambda at=direct: runner.sql(at, where) == [[new.address]], 60)
+                 lambda at=direct: runner.sql(at, where) == [[new.address]], 120)
     seconds = time.monotonic() - began
     visitors.signal("TERM")
     result = visitors.result()
