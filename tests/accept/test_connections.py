@@ -31,6 +31,7 @@ def test_500_clients_at_once(cluster, make_pooler, runner):
     than the budget, and sees that it is used."""
     pooler = make_pooler(replicas=REPLICAS, scaling={"maxReplicas": MAX_REPLICAS},
                          budget={"serverConnections": BUDGET}).wait_settled()
+    pooler.wait_reached(runner)
     floor = (BUDGET - 1) // (MAX_REPLICAS + 1)
     data = pooler.secret()
     watch = runner.start(["pooler-load", "watch-server", "--url-env", "DATABASE_URL",

@@ -26,6 +26,7 @@ def test_500_clients(make_pooler, runner, watch):
     """Replicas 3, 500 clients at once that all work, one roll-out in the middle."""
     budget = 49
     pooler = make_pooler(replicas=3, budget={"serverConnections": budget}).wait_settled()
+    pooler.wait_reached(runner)
     floor = (budget - 1) // 4
     server = watch(pooler.database, budget)
     load = runner.load("transactions", "--clients", "500", "--duration", "300", "--sleep", "0.05",

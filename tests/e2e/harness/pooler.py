@@ -133,6 +133,17 @@ class Pooler:
         wait_for(f"{self.name} has settled", look, timeout)
         return self
 
+    def wait_reached(self, runner):
+        """New connections by the Service arrive at every pod: on a busy node its proxy learns of some
+        of them seconds later than the API server."""
+        url, seen = self.secret()["DATABASE_POOLED_URL"], set()
+
+        def look():
+            seen.add(runner.sql(url, "select host(inet_client_addr())")[0][0].removeprefix("::ffff:"))
+            return {pod["status"]["podIP"] for pod in self.pods()} <= seen
+        wait_for(f"the Service of {self.name} leads to all its pods", look, 60)
+        return self
+
     def wait_deleted(self, timeout=60):
         wait_for(f"{self.name} and all that it owned are gone", lambda: not (
             self.cluster.get("PoolerConfig", self.namespace, self.name) or self.pods()
