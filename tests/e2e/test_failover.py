@@ -76,7 +76,8 @@ def test_moved_behind_its_service(cluster, runner, namespace, own_postgres, make
     assert result["failed"] == 0, result
     assert session.sql(where) == [[old.address]]
     session.sql("commit")
-    wait_for("this client is there, too", lambda: session.sql(where) == [[new.address]], 30)
+    # On the connection that it had: until the operator has logged in anew, once a minute.
+    wait_for("this client is there, too", lambda: session.sql(where) == [[new.address]], 120)
     notes = wait_for("an Event tells of it", lambda: told(pooler))
     assert f"{old.address}:5432 -> {new.address}:5432" in notes[0], notes
 
