@@ -84,6 +84,7 @@ run_pytest() {
   inside env POOLER_CONTEXT="$context" POOLER_OPERATOR_NAMESPACE="$namespace" \
     POOLER_OPERATOR_RELEASE="$release" POOLER_CHART="$root_dir/charts/pooler-operator" \
     POOLER_EXAMPLE_IMAGE="$("$here/build-example.sh" image)" POOLER_ARTEFACTS="$root_dir/build/e2e/failures" \
+    POOLER_TUTORIALS="$root_dir/build/tutorials" \
     PYTHONDONTWRITEBYTECODE=1 \
     /usr/bin/python3 -m pytest -c "$here/pytest.ini" --rootdir "$here" -p no:cacheprovider \
     "${arguments[@]}" "$@" "$here"
@@ -121,6 +122,8 @@ main() {
   [[ -n $context ]] || "$root_dir/x" cluster up
   "$root_dir/scripts/images.sh" postgres pgbouncer runner operator
   step "Building the Next.js example" "$here/build-example.sh" "$shop"
+  # They run on this machine, so another cluster's Services are out of their reach.
+  [[ -n $context ]] || "$root_dir/tests/tutorials/run.sh"
   if [[ -n $context ]]; then
     step "Loading the images into $context" load_images_elsewhere
   elif ! inside kubectl get nodes -o jsonpath='{.items[*].status.images[*].names}' |
