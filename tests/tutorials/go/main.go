@@ -101,4 +101,3 @@ func place(ctx context.Context, pool *pgxpool.Pool, kept bool) error {
 	}
 	return tx.Commit(ctx)
 }
-

@@ -9,7 +9,8 @@ class Migration(migrations.Migration):
             ("remaining", models.IntegerField()),
         ], options={"db_table": "stock"}),
         migrations.CreateModel("Order", [
-            ("id", models.BigAutoField(primary_key=True, serialize=False)),
+            ("id", models.BigAutoField(
+                auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
             ("item", models.TextField()),
         ], options={"db_table": "orders"}),
         # The models don't know of it: the database writes down whom it saw.

@@ -47,16 +47,26 @@ public class Orders {
 
   @Transactional
   public String isolation() {
-    return entities.createNativeQuery("show transaction_isolation", String.class).getSingleResult().toString();
+    return entities
+        .createNativeQuery("show transaction_isolation", String.class)
+        .getSingleResult()
+        .toString();
   }
 
+  /** Statements prepared on the server's connection; this one is, once it has run five times. */
   @Transactional
   public long prepared() {
-    return ((Number)
-            entities
-                .createNativeQuery(
-                    "select count(*) from pg_prepared_statements where name like 'PGBOUNCER%'", Long.class)
-                .getSingleResult())
-        .longValue();
+    long count = 0;
+    for (int time = 0; time < 6; time++) {
+      count =
+          ((Number)
+                  entities
+                      .createNativeQuery(
+                          "select count(*) from pg_prepared_statements where name like 'PGBOUNCER%'",
+                          Long.class)
+                      .getSingleResult())
+              .longValue();
+    }
+    return count;
   }
 }
