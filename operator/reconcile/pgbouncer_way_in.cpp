@@ -1,0 +1,102 @@
+#include "reconcile/pgbouncer_way_in.h"
+
+#include "engine/pgbouncer/workload.h"
+#include "urls/parameters.h"
+#include "urls/published.h"
+
+namespace pooler::reconcile {
+namespace {
+
+namespace pgbouncer = engine::pgbouncer;
+using api::ConditionStatus;
+
+}  // namespace
+
+urls::Connection pooled_way(const PgBouncerRound& round) {
+  const urls::HostPort way = pgbouncer::way_in(round.config);
+  auto pooled = urls::pooled_connection(*round.found.database, way.host, way.port);
+  pooled.database = pgbouncer::client_database_name(*round.found.database);
+  return pooled;
+}
+
+void PgBouncerWayIn::try_it() {
+  const api::Condition* before = config_.status.find(api::condition::kPoolerAvailable);
+  const bool was_available = before != nullptr && before->status == ConditionStatus::kTrue;
+  found_.way_in_proven = true;
+  if (!found_.database || !round_.admin) return;
+  const urls::Connection way = pooled_way(round_);
+  publisher_.set({way, *found_.database});
+  if (round_.paused() || round_.immediate() || !found_.target || see_.client.cluster_ip.empty()) {
+    return;
+  }
+  const auto pooled =
+      urls::with_parameters(way, config_.spec.connection_secret.pooled_parameters);
+  const bool to_publish =
+      see_.published.ownership != Ownership::kForeign && !publisher_.is_current();
+  const std::string serving = serving_pods();
+  found_.way_in_proven = was_available;
+  if (plan_.target.verification || serving.empty() ||
+      (was_available && !(to_publish && all_loaded())))
+    return;
+
+  const std::string token =
+      token_of(urls::to_uri(pooled) + " " + see_.client.cluster_ip + " " + serving);
+  plan_.target.verification = {pooled, see_.client.cluster_ip, token};
+  const live::VerificationState& state = see_.live.verification;
+  if (state.token != token || state.outcome == live::Outcome::kUnknown) return;
+  trial_ = &state;
+  // A refused login came from the pooler: that is a way in, too.
+  found_.way_in_proven = was_available || state.outcome == live::Outcome::kOk ||
+                         state.reason == api::reason::kVerificationFailed;
+}
+
+std::string PgBouncerWayIn::serving_pods() const {
+  std::string text;
+  for (const ObservedPod& pod : see_.pods) {
+    if (!pod.ready || pod.deleting) continue;
+    const auto state = see_.live.pods.find(pod.uid);
+    text += pod.uid + "=" + (state == see_.live.pods.end() ? "" : state->second.marker) + " ";
+  }
+  return text;
+}
+
+bool PgBouncerWayIn::all_loaded() const {
+  bool any = false;
+  for (const Ordinal& ordinal : found_.ordinals) {
+    if (!ordinal.exists || ordinal.deleting || !ordinal.ready) continue;
+    if (!settled(ordinal) || pgbouncer::revision_of(ordinal.loaded) != found_.target->hash) {
+      return false;
+    }
+    any = true;
+  }
+  return any;
+}
+
+void PgBouncerWayIn::publish() {
+  if (!publisher_.begin()) return;
+  // Known at once: no login and no pod is waited for, the first time.
+  const bool known = round_.immediate() && !publisher_.was_published() && !found_.configuration;
+  if (!found_.database || (!found_.target && !known)) return publisher_.keep();
+  if (!publisher_.is_current() && !round_.immediate() && !verified()) return;
+  publisher_.write();
+}
+
+bool PgBouncerWayIn::verified() {
+  if (round_.desired() == 0) {
+    publisher_.wait("the pooler has no replicas to verify the URLs with");
+  } else if (round_.paused()) {
+    publisher_.wait(
+        "the pooler is paused (spec.pgbouncer.paused): no query can verify the URLs");
+  } else if (!all_loaded()) {
+    publisher_.wait("the Secret waits until the pods serve this configuration");
+  } else if (trial_ == nullptr) {
+    publisher_.wait("a query through the pooler is being tried");
+  } else if (trial_->outcome == live::Outcome::kFailed) {
+    found_.published = no(trial_->reason, trial_->message);
+  } else {
+    return true;
+  }
+  return false;
+}
+
+}  // namespace pooler::reconcile

@@ -1,0 +1,55 @@
+// What one plan works on: the steps of plan() fill it in, one after the other. Only for the .cpp
+// files of this folder.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "engine/pgbouncer/render.h"
+#include "reconcile/judge.h"
+#include "reconcile/observed.h"
+#include "reconcile/plan.h"
+
+namespace pooler::reconcile {
+
+struct Round {
+  explicit Round(const Observed& observed) : see(observed), config(*observed.config) {}
+
+  const Observed& see;
+  const api::PoolerConfig& config;
+  Plan plan;
+  Findings found;
+  bool spec_invalid = false;  // then nothing is written
+  std::optional<engine::pgbouncer::Admin> admin;
+  std::string database_token;  // of the login to found.database
+
+  // The first problem counts; the others are told when it is mended.
+  void refuse(const api::Problem& problem);
+  void look_again(Duration after);
+  [[nodiscard]] bool immediate() const {
+    return config.spec.connection_secret.publish_policy == api::PublishPolicy::kImmediate;
+  }
+};
+
+// With engine PgBouncer.
+struct PgBouncerRound : Round {
+  using Round::Round;
+
+  bool makes_objects = false;
+  const live::Server* server = nullptr;
+  int floor = 0;
+
+  [[nodiscard]] const std::string& image() const {
+    return config.spec.pgbouncer.image.empty() ? see.default_image : config.spec.pgbouncer.image;
+  }
+  [[nodiscard]] int desired() const { return config.spec.replicas.value_or(0); }
+  [[nodiscard]] bool paused() const { return config.spec.pgbouncer.paused; }
+  // The Secret's files, with those of the target as they have to be: they may have been edited.
+  [[nodiscard]] std::map<std::string, std::string> known_files() const;
+};
+
+// A token for live: a text that changes with `text` and does not tell it.
+[[nodiscard]] std::string token_of(const std::string& text);
+
+}  // namespace pooler::reconcile
