@@ -95,6 +95,27 @@ void read_pgbouncer(Reader reader, PgBouncer& pgbouncer) {
   });
 }
 
+void read_token_ref(Reader reader, Supabase& supabase) {
+  reader.object([&](std::string_view key, Reader value) {
+    if (key == "name") value.read(supabase.token_secret_name);
+    if (key == "key") value.read(supabase.token_secret_key);
+  });
+}
+
+void read_supabase(Reader reader, std::optional<Supabase>& supabase) {
+  reader.object([&](std::string_view key, Reader value) {
+    if (!supabase) supabase.emplace();
+    if (key == "projectRef") value.read(supabase->project_ref);
+    if (key == "poolerHost") value.read(supabase->pooler_host);
+    if (key == "direct") {
+      value.read<SupabaseDirect>(supabase->direct,
+                                 {{"Direct", SupabaseDirect::kDirect},
+                                  {"SessionPooler", SupabaseDirect::kSessionPooler}});
+    }
+    if (key == "managementTokenSecretRef") read_token_ref(value, *supabase);
+  });
+}
+
 PublishedKey read_published_key(Reader reader) {
   PublishedKey published;
   reader.object([&](std::string_view key, Reader value) {
@@ -158,7 +179,10 @@ void read_connection_secret(Reader reader, ConnectionSecret& secret) {
 void read_spec(Reader reader, Spec& spec) {
   reader.object([&](std::string_view key, Reader value) {
     if (key == "database") read_database(value, spec.database);
-    if (key == "engine") value.read<Engine>(spec.engine, {{"PgBouncer", Engine::kPgBouncer}});
+    if (key == "engine") {
+      value.read<Engine>(spec.engine,
+                         {{"PgBouncer", Engine::kPgBouncer}, {"Supabase", Engine::kSupabase}});
+    }
     if (key == "poolMode") {
       value.read<PoolMode>(spec.pool_mode, {{"transaction", PoolMode::kTransaction},
                                             {"session", PoolMode::kSession},
@@ -169,6 +193,7 @@ void read_spec(Reader reader, Spec& spec) {
     if (key == "budget") read_budget(value, spec.budget);
     if (key == "connectionSecret") read_connection_secret(value, spec.connection_secret);
     if (key == "pgbouncer") read_pgbouncer(value, spec.pgbouncer);
+    if (key == "supabase") read_supabase(value, spec.supabase);
     if (key == "drain") read_drain(value, spec.drain);
     if (key == "service") read_service(value, spec.service);
     if (key == "networkPolicy") read_network_policy(value, spec.network_policy);

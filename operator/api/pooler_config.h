@@ -32,7 +32,7 @@ inline constexpr std::string_view kOwnerUidAnnotation = "pooler.dev/owner-uid";
 inline constexpr std::size_t kMaxNameLength = 45;
 inline constexpr int kMaxReplicas = 1000;
 
-enum class Engine { kPgBouncer };
+enum class Engine { kPgBouncer, kSupabase };
 enum class PoolMode { kTransaction, kSession, kStatement };
 enum class ScalingMode { kManual };
 enum class ServiceType { kClusterIp, kLoadBalancer };
@@ -63,16 +63,19 @@ struct Scaling {
   ScalingMode mode = ScalingMode::kManual;
   int max_replicas = 10;           // 1..1000
   int clients_per_replica = 1000;  // 1..100000, the scaling unit
+  bool operator==(const Scaling&) const = default;
 };
 
 struct Budget {
   std::optional<int> server_connections;  // over all replicas, at any instant; >= 1
   int direct_reserve_percent = 20;        // 0..90, of what the server has
+  bool operator==(const Budget&) const = default;
 };
 
 struct Drain {
   int endpoint_propagation_seconds = 5;  // 1..300
   int max_transaction_seconds = 60;      // 1..86400
+  bool operator==(const Drain&) const = default;
 };
 
 // The way in that a key of the published Secret leads to.
@@ -110,7 +113,7 @@ struct PublishedKey {
 // The Secret that applications read.
 struct ConnectionSecret {
   std::string name;  // never empty after decode: "<name>-pooler"
-  PublishPolicy publish_policy = PublishPolicy::kVerified;
+  std::optional<PublishPolicy> publish_policy;  // publishes_at_once() has the default
   DeletionPolicy deletion_policy = DeletionPolicy::kDelete;
   Preset preset = Preset::kSupabase;
   std::vector<PublishedKey> keys;  // extra ones, or in place of those that there are anyway
@@ -127,6 +130,7 @@ struct Service {
   int port = 6432;            // of the Service; the pods keep theirs
   Texts annotations;          // none of pooler.dev: validate() refuses those
   std::string external_host;  // in the pooled URLs instead of the Service's name; empty: not given
+  bool operator==(const Service&) const = default;
 };
 
 // Who may connect to the pods, where the cluster's network enforces it.
@@ -135,12 +139,28 @@ struct NetworkPolicy {
   // JSON list of NetworkPolicyPeers with the fields of the CRD: the clients. Empty: the pods of the
   // PoolerConfig's namespace.
   std::string from = "[]";
+  bool operator==(const NetworkPolicy&) const = default;
 };
 
 struct PgBouncer {
   std::string image;    // empty: the operator's default
   Texts parameters;     // of its section [pgbouncer]; the engine knows which there are
   bool paused = false;  // clients wait, and no server connection is held
+  bool operator==(const PgBouncer&) const = default;
+};
+
+// Where the direct URL of a Supabase project leads: to the database itself, which has an IPv6
+// address alone unless the IPv4 add-on is bought, or to the pooler's session mode, which has IPv4.
+enum class SupabaseDirect { kDirect, kSessionPooler };
+
+// A hosted project of Supabase, which runs its own pooler.
+struct Supabase {
+  std::string project_ref;  // 20 lower-case letters
+  std::string pooler_host;  // empty: the Management API tells it
+  SupabaseDirect direct = SupabaseDirect::kDirect;
+  // Secret of the same namespace with a token of the Management API; empty name: none.
+  std::string token_secret_name;
+  std::string token_secret_key = "token";
 };
 
 struct Spec {
@@ -152,6 +172,7 @@ struct Spec {
   Budget budget;
   ConnectionSecret connection_secret;
   PgBouncer pgbouncer;
+  std::optional<Supabase> supabase;  // with engine Supabase, and only then
   Drain drain;
   Service service;
   NetworkPolicy network_policy;
@@ -194,6 +215,14 @@ struct PoolerConfig {
 
 [[nodiscard]] std::string_view to_string(Engine engine);
 [[nodiscard]] std::string_view to_string(PoolMode mode);  // as PgBouncer writes it
+
+// Whether the Secret is written as soon as the URLs are known: publishPolicy, which is Verified for
+// the poolers that we run and Immediate for others' where it is not given.
+[[nodiscard]] bool publishes_at_once(const Spec& spec);
+
+// "aws-1-eu-central-1.pooler.supabase.com". Which one is a project's can't be worked out.
+[[nodiscard]] bool is_supabase_pooler_host(std::string_view host);
+[[nodiscard]] bool is_supabase_project_ref(std::string_view text);
 
 // Names that https://servicebinding.io gives a meaning: they are the pooled way in, whatever else
 // the Secret holds.

@@ -128,6 +128,7 @@ void check_replicas(Problems& problems, const Spec& spec) {
   check_range(problems, "spec.scaling.maxReplicas", spec.scaling.max_replicas, 1, kMaxReplicas);
   check_range(problems, "spec.scaling.clientsPerReplica", spec.scaling.clients_per_replica, 1,
               100000);
+  if (spec.engine == Engine::kSupabase) return;  // it has none
   if (!spec.replicas) {
     invalid(problems, "spec.replicas",
             "is required in scaling mode Manual: say how many pooler pods should run");
@@ -302,6 +303,75 @@ void check_service(Problems& problems, const Service& service) {
   }
 }
 
+// What says something of a pooler that the operator runs, or of a database that is anywhere. Where
+// the CRD fills in a default, the default says nothing.
+void check_without_pooler(Problems& problems, const Spec& spec) {
+  const Spec bare;
+  const std::array<std::pair<std::string_view, bool>, 9> fields = {{
+      {"spec.replicas", spec.replicas.has_value()},
+      {"spec.scaling", spec.scaling != bare.scaling},
+      {"spec.budget", spec.budget != bare.budget},
+      {"spec.pgbouncer", spec.pgbouncer != bare.pgbouncer},
+      {"spec.drain", spec.drain != bare.drain},
+      {"spec.service", spec.service != bare.service},
+      {"spec.networkPolicy", spec.network_policy != bare.network_policy},
+      {"spec.podDisruptionBudget", spec.pod_disruption_budget != bare.pod_disruption_budget},
+      {"spec.pod", spec.pod != bare.pod},
+  }};
+  for (const auto& [field, given] : fields) {
+    if (!given) continue;
+    invalid(problems, field,
+            "means nothing with engine Supabase, which runs its pooler: take it out");
+  }
+  const std::array<std::pair<std::string_view, bool>, 2> derived = {
+      {{"spec.database.host", !spec.database.host.empty()},
+       {"spec.database.port", spec.database.port.has_value()}}};
+  for (const auto& [field, given] : derived) {
+    if (!given) continue;
+    invalid(problems, field,
+            "follows from spec.supabase.projectRef with engine Supabase: take it out");
+  }
+}
+
+void check_supabase(Problems& problems, const Supabase& supabase) {
+  if (!is_supabase_project_ref(supabase.project_ref)) {
+    invalid(problems, "spec.supabase.projectRef",
+            "must be the project's reference, 20 lower-case letters: it stands in the address of "
+            "the project's dashboard");
+  }
+  if (!supabase.pooler_host.empty() && !is_supabase_pooler_host(supabase.pooler_host)) {
+    invalid(problems, "spec.supabase.poolerHost",
+            "must be a host under pooler.supabase.com, such as "
+            "aws-0-eu-central-1.pooler.supabase.com: the dashboard shows it under Connect");
+  }
+  if (!supabase.token_secret_name.empty() && !is_object_name(supabase.token_secret_name)) {
+    invalid(problems, "spec.supabase.managementTokenSecretRef.name",
+            "must name a Secret of this namespace: lower-case letters, digits, '-' and '.'");
+  }
+  if (!is_secret_key(supabase.token_secret_key)) {
+    invalid(problems, "spec.supabase.managementTokenSecretRef.key",
+            "is no key that a Secret can have: letters, digits, '-', '_' and '.', at most 253");
+  }
+}
+
+void check_engine(Problems& problems, const Spec& spec) {
+  if (spec.engine != Engine::kSupabase) {
+    if (!spec.supabase) return;
+    invalid(problems, "spec.supabase",
+            "is only for engine Supabase: take it out, or create a PoolerConfig with that engine");
+    return;
+  }
+  check_without_pooler(problems, spec);
+  if (spec.pool_mode == PoolMode::kStatement) {
+    invalid(problems, "spec.poolMode",
+            "can't be statement with engine Supabase, whose pooler has the modes transaction and "
+            "session");
+  }
+  if (spec.supabase) return check_supabase(problems, *spec.supabase);
+  invalid(problems, "spec.supabase",
+          "is required with engine Supabase: say at least which project, by its projectRef");
+}
+
 }  // namespace
 
 std::vector<Problem> validate(const PoolerConfig& config) {
@@ -315,7 +385,29 @@ std::vector<Problem> validate(const PoolerConfig& config) {
   check_pgbouncer(problems, config.spec.pgbouncer);
   check_pod(problems, config.spec);
   check_service(problems, config.spec.service);
+  check_engine(problems, config.spec);
   return problems;
+}
+
+bool publishes_at_once(const Spec& spec) {
+  const PublishPolicy unsaid =
+      spec.engine == Engine::kSupabase ? PublishPolicy::kImmediate : PublishPolicy::kVerified;
+  return spec.connection_secret.publish_policy.value_or(unsaid) == PublishPolicy::kImmediate;
+}
+
+bool is_supabase_project_ref(std::string_view text) {
+  return text.size() == 20 && consists_of(text, {kLower});
+}
+
+bool is_supabase_pooler_host(std::string_view host) {
+  constexpr std::string_view kDomain = ".pooler.supabase.com";
+  if (host.size() > 253 || !host.ends_with(kDomain)) return false;
+  for (const std::string& label : split(host.substr(0, host.size() - kDomain.size()), '.')) {
+    const bool sound = !label.empty() && label.size() <= 63 && label.front() != '-' &&
+                       label.back() != '-' && consists_of(label, {kLower, kDigits, "-"});
+    if (!sound) return false;
+  }
+  return true;
 }
 
 bool is_binding_key(std::string_view name) {
@@ -330,6 +422,8 @@ std::string_view to_string(Engine engine) {
   switch (engine) {
     case Engine::kPgBouncer:
       return "PgBouncer";
+    case Engine::kSupabase:
+      return "Supabase";
   }
   return "";
 }

@@ -29,8 +29,7 @@ class Judge {
     verdicts_.scaling_active =
         no(api::reason::kManual, "spec.replicas is followed (spec.scaling.mode Manual)");
     const bool unasked = keep_what_was_known();
-    verdicts_.may_be_unproved =
-        config_.spec.connection_secret.publish_policy == api::PublishPolicy::kImmediate;
+    verdicts_.may_be_unproved = api::publishes_at_once(config_.spec);
     const bool unproved = verdicts_.may_be_unproved &&
                           verdicts_.configuration_loaded.status == ConditionStatus::kUnknown;
     const bool pausing = config_.spec.pgbouncer.paused &&

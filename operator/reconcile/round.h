@@ -27,9 +27,7 @@ struct Round {
   // The first problem counts; the others are told when it is mended.
   void refuse(const api::Problem& problem);
   void look_again(Duration after);
-  [[nodiscard]] bool immediate() const {
-    return config.spec.connection_secret.publish_policy == api::PublishPolicy::kImmediate;
-  }
+  [[nodiscard]] bool immediate() const { return api::publishes_at_once(config.spec); }
 };
 
 // With engine PgBouncer.

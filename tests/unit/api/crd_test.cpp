@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <functional>
+#include <string>
+#include <vector>
 
 #include "api/pooler_config.h"
 #include "base/json.h"
@@ -101,13 +103,17 @@ TEST(Crd, DefaultsAreThoseOfTheOperator) {
     EXPECT_EQ(given.spec.network_policy.enabled, bare.spec.network_policy.enabled);
     EXPECT_EQ(given.spec.pod_disruption_budget, bare.spec.pod_disruption_budget);
     EXPECT_EQ(given.spec.pgbouncer.paused, bare.spec.pgbouncer.paused);
+    if (given.spec.supabase) {
+      EXPECT_EQ(given.spec.supabase->direct, Supabase().direct);
+      EXPECT_EQ(given.spec.supabase->token_secret_key, Supabase().token_secret_key);
+    }
     EXPECT_TRUE(given.unreadable.empty()) << path;
     if (path == "spec.scaling.maxReplicas") {
       EXPECT_EQ(value, Scaling().max_replicas);
     }
     ++defaults;
   });
-  EXPECT_EQ(defaults, 23);
+  EXPECT_EQ(defaults, 25);
 }
 
 TEST(Crd, RangesAreThoseOfValidate) {
@@ -170,6 +176,42 @@ TEST(Crd, PartsOfTheUrlThatAreNoParametersAreThoseOfValidate) {
         validate(with("spec.connectionSecret.parameters.pooled." + words[i], Json("x")));
     EXPECT_EQ(problems.size(), 1U) << words[i];
   }
+}
+
+TEST(Crd, FieldsWithoutMeaningForSupabaseAreThoseOfValidate) {
+  std::vector<std::string> forbidden;
+  for (const auto& rule : schema()["properties"]["spec"]["x-kubernetes-validations"]) {
+    if (rule["message"].as<std::string>().starts_with("means nothing with engine Supabase")) {
+      forbidden.push_back("spec" + rule["fieldPath"].as<std::string>());
+    }
+  }
+  EXPECT_EQ(forbidden.size(), 9U);
+  const Json other = {{"replicas", 1},
+                      {"pgbouncer", {{"paused", true}}},
+                      {"pod", {{"priorityClassName", "high"}}},
+                      {"scaling", {{"maxReplicas", 3}}},
+                      {"budget", {{"serverConnections", 9}}},
+                      {"drain", {{"maxTransactionSeconds", 61}}},
+                      {"service", {{"port", 5432}}},
+                      {"networkPolicy", {{"enabled", true}}},
+                      {"podDisruptionBudget", {{"enabled", false}}}};
+  Json spec = {{"database", {{"secretRef", {{"name", "orders-db"}}}}},
+               {"engine", "Supabase"},
+               {"supabase", {{"projectRef", "abcdefghijklmnopqrst"}}}};
+  const auto problems = [&spec] {
+    std::vector<std::string> fields;
+    const Json object = {{"metadata", {{"name", "orders"}}}, {"spec", spec}};
+    for (const auto& problem : validate(decode(to_bytes(object)).value())) {
+      fields.push_back(problem.field);
+    }
+    return fields;
+  };
+  EXPECT_EQ(problems(), std::vector<std::string>());
+  spec.update(other);
+  auto found = problems();
+  std::sort(found.begin(), found.end());
+  std::sort(forbidden.begin(), forbidden.end());
+  EXPECT_EQ(found, forbidden);
 }
 
 // Writes every value of a status and finds each in the schema.

@@ -176,15 +176,47 @@ TEST(DecodePod, WritesQuantitiesAsTheApiServerDoes) {
   }
 }
 
+TEST(Decode, ReadsAProjectOfSupabase) {
+  const PoolerConfig config = decoded(R"({"metadata": {"name": "orders"}, "spec": {
+      "database": {"secretRef": {"name": "orders-db"}}, "engine": "Supabase",
+      "supabase": {"projectRef": "abcdefghijklmnopqrst", "direct": "SessionPooler",
+                   "poolerHost": "aws-1-eu-central-1.pooler.supabase.com",
+                   "managementTokenSecretRef": {"name": "supabase", "key": "pat"}}}})");
+  EXPECT_THAT(config.unreadable, IsEmpty());
+  EXPECT_EQ(config.spec.engine, Engine::kSupabase);
+  ASSERT_TRUE(config.spec.supabase);
+  const Supabase& supabase = *config.spec.supabase;
+  EXPECT_EQ(supabase.project_ref, "abcdefghijklmnopqrst");
+  EXPECT_EQ(supabase.pooler_host, "aws-1-eu-central-1.pooler.supabase.com");
+  EXPECT_EQ(supabase.direct, SupabaseDirect::kSessionPooler);
+  EXPECT_EQ(supabase.token_secret_name, "supabase");
+  EXPECT_EQ(supabase.token_secret_key, "pat");
+  EXPECT_THAT(validate(config), IsEmpty());
+}
+
+TEST(Decode, ThePublishPolicyThatIsNotGivenIsTheEngines) {
+  Spec spec;
+  EXPECT_FALSE(publishes_at_once(spec));
+  spec.connection_secret.publish_policy = PublishPolicy::kImmediate;
+  EXPECT_TRUE(publishes_at_once(spec));
+  spec.engine = Engine::kSupabase;
+  spec.connection_secret.publish_policy = std::nullopt;
+  EXPECT_TRUE(publishes_at_once(spec));
+  spec.connection_secret.publish_policy = PublishPolicy::kVerified;
+  EXPECT_FALSE(publishes_at_once(spec));
+}
+
 TEST(Decode, NullIsAbsent) {
   const PoolerConfig config = decoded(
       R"({"metadata": {"name": "orders", "annotations": null, "deletionTimestamp": null},
           "spec": {"database": null, "engine": null, "replicas": null, "scaling": {"maxReplicas": null},
-                   "connectionSecret": {"name": null}},
+                   "connectionSecret": {"name": null, "publishPolicy": null}, "supabase": null},
           "status": {"conditions": null, "effective": {"budget": null}}})");
   EXPECT_THAT(config.unreadable, IsEmpty());
   EXPECT_EQ(config.spec.scaling.max_replicas, 10);
   EXPECT_EQ(config.spec.replicas, std::nullopt);
+  EXPECT_EQ(config.spec.connection_secret.publish_policy, std::nullopt);
+  EXPECT_FALSE(config.spec.supabase);
   EXPECT_EQ(config.status, Status());
 }
 

@@ -18,6 +18,14 @@ PoolerConfig valid() {
   return config;
 }
 
+void hosted(PoolerConfig& config) {
+  config.spec.engine = Engine::kSupabase;
+  config.spec.replicas.reset();
+  config.spec.supabase.emplace();
+  config.spec.supabase->project_ref = "abcdefghijklmnopqrst";
+  config.spec.supabase->pooler_host = "aws-0-eu-central-1.pooler.supabase.com";
+}
+
 struct Case {
   const char* what;
   std::function<void(PoolerConfig&)> change;
@@ -199,6 +207,69 @@ const Case kCases[] = {
        for (int i = 0; i < 65; ++i) c.spec.pgbouncer.parameters["p" + std::to_string(i)] = "";
      },
      "spec.pgbouncer.parameters"},
+    {"supabase", hosted, ""},
+    {"supabase_with_a_token",
+     [](auto& c) {
+       hosted(c);
+       c.spec.supabase->pooler_host.clear();
+       c.spec.supabase->token_secret_name = "supabase";
+     },
+     ""},
+    {"supabase_without_a_project",
+     [](auto& c) {
+       hosted(c);
+       c.spec.supabase.reset();
+     },
+     "spec.supabase"},
+    {"a_project_without_supabase", [](auto& c) { c.spec.supabase.emplace(); }, "spec.supabase"},
+    {"project_of_19",
+     [](auto& c) {
+       hosted(c);
+       c.spec.supabase->project_ref.pop_back();
+     },
+     "spec.supabase.projectRef"},
+    {"project_with_a_digit",
+     [](auto& c) {
+       hosted(c);
+       c.spec.supabase->project_ref.back() = '1';
+     },
+     "spec.supabase.projectRef"},
+    {"pooler_elsewhere",
+     [](auto& c) {
+       hosted(c);
+       c.spec.supabase->pooler_host = "pooler.supabase.com.example.com";
+     },
+     "spec.supabase.poolerHost"},
+    {"token_in_an_odd_secret",
+     [](auto& c) {
+       hosted(c);
+       c.spec.supabase->token_secret_name = "A_b";
+     },
+     "spec.supabase.managementTokenSecretRef.name"},
+    {"token_under_an_odd_key",
+     [](auto& c) {
+       hosted(c);
+       c.spec.supabase->token_secret_key = "a b";
+     },
+     "spec.supabase.managementTokenSecretRef.key"},
+    {"supabase_per_statement",
+     [](auto& c) {
+       hosted(c);
+       c.spec.pool_mode = PoolMode::kStatement;
+     },
+     "spec.poolMode"},
+    {"supabase_elsewhere",
+     [](auto& c) {
+       hosted(c);
+       c.spec.database.host = "db.example.com";
+     },
+     "spec.database.host"},
+    {"supabase_with_replicas",
+     [](auto& c) {
+       hosted(c);
+       c.spec.replicas = 0;
+     },
+     "spec.replicas"},
     {"image_by_digest", [](auto& c) { c.spec.pgbouncer.image = "r.io:5000/a/b@sha256:0f"; }, ""},
     {"image_with_blank", [](auto& c) { c.spec.pgbouncer.image = "a b"; }, "spec.pgbouncer.image"},
 };
@@ -211,6 +282,24 @@ TEST(Words, AreThoseOfPgBouncer) {
   EXPECT_EQ(to_string(PoolMode::kSession), "session");
   EXPECT_EQ(to_string(PoolMode::kStatement), "statement");
   EXPECT_EQ(to_string(Engine::kPgBouncer), "PgBouncer");
+}
+
+TEST(Supabase, HostsOfItsPooler) {
+  for (const char* host : {"aws-0-eu-central-1.pooler.supabase.com", "a.pooler.supabase.com",
+                           "a.b-c.pooler.supabase.com"}) {
+    EXPECT_TRUE(is_supabase_pooler_host(host)) << host;
+  }
+  const std::string long_label = std::string(64, 'a') + ".pooler.supabase.com";
+  for (const std::string& host :
+       {std::string(), std::string("pooler.supabase.com"), std::string(".pooler.supabase.com"),
+        std::string("a..pooler.supabase.com"), std::string("-a.pooler.supabase.com"),
+        std::string("a-.pooler.supabase.com"), std::string("A.pooler.supabase.com"),
+        std::string("a.pooler.supabase.com."), std::string("a.pooler.supabase.com:6543"),
+        std::string("evil.com/a.pooler.supabase.com"), std::string("x@a.pooler.supabase.com"),
+        std::string("apooler.supabase.com"), std::string("db.abcdefghijklmnopqrst.supabase.co"),
+        std::string("a\n.pooler.supabase.com"), long_label}) {
+    EXPECT_FALSE(is_supabase_pooler_host(host)) << host;
+  }
 }
 
 }  // namespace
