@@ -51,6 +51,14 @@ struct Connection {
     const api::Database& database, const std::map<std::string, std::string>& secret,
     std::string_view ns = {});
 
+// The login to a project of Supabase, at db.<projectRef>.supabase.co: the password is all that the
+// Secret has to hold, user and database are postgres where nothing else is said. Of a URI as
+// Supabase's dashboard shows it the parts count that are the project's own (without the project in
+// the user's name, and what only one driver knows). Problem: as above, and for a login to another
+// server or project. Requires a valid spec.supabase.
+[[nodiscard]] Result<Connection, api::Problem> resolve_supabase(
+    const api::Spec& spec, const std::map<std::string, std::string>& secret);
+
 // Host names and IPv4 or IPv6 addresses as they are connected to: no brackets, no zone, ASCII.
 [[nodiscard]] bool is_host(std::string_view host);
 [[nodiscard]] bool is_ipv6(std::string_view host);

@@ -12,6 +12,10 @@ namespace pooler::urls {
 struct Published {
   Connection pooled;
   Connection direct;
+  // Whether DATABASE_POOLED_URL of preset Supabase has pgbouncer=true, as Supabase's own
+  // documentation writes it. Prisma alone understands it, and libpq refuses it: so no other key
+  // has it.
+  bool pgbouncer_flag = false;
 };
 
 // All keys with their values (not base64): binding keys (type provider host port username password
@@ -32,5 +36,9 @@ struct Published {
 // channel_binding).
 [[nodiscard]] Connection pooled_connection(const Connection& database, const std::string& host,
                                            int port);
+
+// Both ways to a project of Supabase whose pooler is at `pooler_host`; `login`: resolve_supabase().
+[[nodiscard]] Published supabase_ways(const api::Spec& spec, const Connection& login,
+                                      const std::string& pooler_host);
 
 }  // namespace pooler::urls
