@@ -23,6 +23,8 @@ struct Request {
   std::string accept = "application/json";
   // Ends the request when the peer has been silent for so long. Zero: the transport's default.
   std::chrono::seconds idle_timeout{0};
+  // Where not empty: sent instead of the transport's own. Printable, without blanks.
+  std::string bearer_token;
 };
 
 struct Response {

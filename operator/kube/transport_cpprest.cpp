@@ -277,7 +277,10 @@ class CpprestTransport final : public HttpTransport {
       return failure(body_error(thrown));
     }
     if (body->too_long()) return failure(body_too_long());
-    if (answer->status_code() == http::status_codes::Unauthorized) tokens_.rejected(began);
+    const bool own_token = request.bearer_token.empty();
+    if (own_token && answer->status_code() == http::status_codes::Unauthorized) {
+      tokens_.rejected(began);
+    }
     return Response{answer->status_code(), retry_after(*answer), body->take()};
   }
 
@@ -382,7 +385,8 @@ class CpprestTransport final : public HttpTransport {
       auto& headers = message.headers();
       headers.add("Accept", request.accept);
       headers.add("User-Agent", options_.user_agent);
-      if (!token->empty()) headers.add("Authorization", "Bearer " + *token);
+      const std::string& bearer = request.bearer_token.empty() ? *token : request.bearer_token;
+      if (!bearer.empty()) headers.add("Authorization", "Bearer " + bearer);
       if (!request.body.empty()) message.set_body(request.body, request.content_type);
       return message;
     } catch (const std::exception& thrown) {
@@ -421,8 +425,10 @@ class CpprestTransport final : public HttpTransport {
     });
     std::string host = server.host();
     if (host.size() > 2 && host.front() == '[') host = host.substr(1, host.size() - 2);
-    config.set_nativehandle_options(
-        [host](web::http::client::native_handle handle) { set_socket_options(handle, host); });
+    if (server.scheme() == "https") {  // without TLS the handle is of another type
+      config.set_nativehandle_options(
+          [host](web::http::client::native_handle handle) { set_socket_options(handle, host); });
+    }
     return http_client(server, config);
   }
 

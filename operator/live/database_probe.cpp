@@ -97,8 +97,10 @@ std::optional<Server> read_server(const pg::Rows& answer, const pg::Endpoint& pe
 DatabaseProbe::DatabaseProbe(pg::SessionFactory& sessions, const DatabaseTarget& target,
                              MonotonicTime not_before)
     : Probe(sessions, database_target(target.connection), kAnswerTimeout,
-            Backoff{milliseconds(500), seconds(10)}, not_before),
-      connection_(target.connection) {
+            Backoff{milliseconds(500), seconds(10)},
+            target.refused_before ? not_before + target.refusal_pause : not_before),
+      connection_(target.connection),
+      refusal_pause_(target.refusal_pause) {
   state_.token = target.token;
 }
 
@@ -188,6 +190,16 @@ void DatabaseProbe::failed(const pg::Error& error, bool had_answered, MonotonicT
   // The end of a good session says only that: the login that follows tells how things are.
   if (had_answered && state_.outcome == Outcome::kOk) return;
   fail(error);
+  if (refusal_pause_ == Duration::zero() || !is_login_refused(error)) return;
+  refused_ = RefusedPassword{connection_.password, now + refusal_pause_, state_.message};
+  hold_until(refused_->until);
+}
+
+void DatabaseProbe::assume(const RefusedPassword& refused) {
+  refused_ = refused;
+  state_.outcome = Outcome::kFailed;
+  state_.reason = api::reason::kAuthenticationFailed;
+  state_.message = refused.message;
 }
 
 void DatabaseProbe::fail(const pg::Error& error) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -43,6 +44,9 @@ class DatabaseProbe final : public Probe {
                 MonotonicTime not_before);
 
   [[nodiscard]] const DatabaseState& state() const { return state_; }
+  [[nodiscard]] const std::optional<RefusedPassword>& refused() const { return refused_; }
+  // What was found out about this password by an earlier probe; before the first advance().
+  void assume(const RefusedPassword& refused);
 
   // How long the server may still count a connection that was closed.
   static constexpr Duration kCooling = std::chrono::seconds(1);
@@ -70,6 +74,8 @@ class DatabaseProbe final : public Probe {
   void leave_when_old(MonotonicTime now);
 
   const urls::Connection connection_;
+  const Duration refusal_pause_;
+  std::optional<RefusedPassword> refused_;  // only where there is a pause
   DatabaseState state_;
   MonotonicTime ask_at_;       // the next question
   bool fresh_ = true;          // ... is the session's first: the whole kServerQuery

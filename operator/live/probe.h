@@ -30,6 +30,13 @@ class Backoff {
   Duration next_;
 };
 
+// A password that was refused, and how long it is not tried again.
+struct RefusedPassword {
+  std::string password;
+  MonotonicTime until;
+  std::string message;  // for people
+};
+
 class Probe {
  public:
   // No session is opened before `not_before`.

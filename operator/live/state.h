@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "urls/connection.h"
 
 namespace pooler::live {
@@ -84,6 +85,11 @@ struct LiveState {
 struct DatabaseTarget {
   urls::Connection connection;
   std::string token;
+  // How long no login with this password is tried after one was refused: some providers ban an
+  // address that tries again. Zero: as after any other failure.
+  Duration refusal_pause{};
+  // The password is known to have been refused, by an operator before this one.
+  bool refused_before = false;
 };
 
 struct PodTarget {
@@ -109,8 +115,10 @@ struct ConsoleLogin {
 // One SELECT 1 through the pooler, with the published credentials.
 struct VerificationTarget {
   urls::Connection connection;  // as published: host is the Service's name
-  std::string address;          // the Service's cluster IP, or a pod's: no DNS on the way
+  // The Service's cluster IP, or a pod's: no DNS on the way. Empty: the name is looked up.
+  std::string address;
   std::string token;
+  Duration refusal_pause{};  // as of DatabaseTarget
 };
 
 struct LiveTarget {

@@ -9,6 +9,9 @@ using Kind = pg::Error::Kind;
 using Phase = pg::Error::Phase;
 namespace reason = api::reason;
 
+// Supavisor, once an address has tried too many wrong passwords: it takes no right one, either.
+constexpr std::string_view kTooManyRefusals = "(ECIRCUITBREAKER)";
+
 // "db.example.com:5432 (10.0.0.7)"
 std::string place(const pg::Endpoint& end) {
   const bool v6 = end.host.find(':') != std::string::npos;
@@ -43,7 +46,7 @@ Verdict database_refusal(const pg::Error& error, const urls::Connection& connect
             where + " has no connection left for " + who + in_words(error) +
                 ": close some, or raise the limit that is named there"};
   }
-  if (error.sqlstate.starts_with("28") || error.sqlstate == "42501") {
+  if (is_login_refused(error) || error.sqlstate == "42501") {
     return {std::string(reason::kAuthenticationFailed),
             where + " refuses the login of " + who + in_words(error) +
                 ": correct user name and password in the database Secret, or what the server "
@@ -100,7 +103,7 @@ Verdict verification_verdict(const pg::Error& error) {
     const std::string port = std::to_string(error.where.port);
     return {std::string(reason::kOperatorCannotReachPooler),
             "the operator cannot reach " + where + in_words(error) +
-                ": allow connections from the operator's pods to the pooler's pods, port " + port +
+                ": allow connections from the operator's pods to the pooler, port " + port +
                 "; where that can't be, spec.connectionSecret.publishPolicy Immediate publishes "
                 "without this query"};
   }
@@ -125,6 +128,12 @@ std::string console_message(const pg::Error& error) {
   if (is_console_login_refused(error))
     return what + " refuses the operator's login" + in_words(error);
   return what + " does not answer" + in_words(error);
+}
+
+bool is_login_refused(const pg::Error& error) {
+  if (error.kind == Kind::kAuthentication) return true;
+  return error.kind == Kind::kServer && (error.sqlstate.starts_with("28") ||
+                                         error.message.starts_with(kTooManyRefusals));
 }
 
 bool is_console_login_refused(const pg::Error& error) {

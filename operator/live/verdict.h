@@ -17,6 +17,8 @@ struct Verdict {
 [[nodiscard]] Verdict database_verdict(const pg::Error& error, const urls::Connection& connection);
 [[nodiscard]] Verdict verification_verdict(const pg::Error& error);
 [[nodiscard]] std::string console_message(const pg::Error& error);
+// The login was refused for what it said: another try with the same password is of no use.
+[[nodiscard]] bool is_login_refused(const pg::Error& error);
 // The console answered and does not take our password.
 [[nodiscard]] bool is_console_login_refused(const pg::Error& error);
 

@@ -21,9 +21,11 @@ bool is_one(const pg::Rows& rows) {
 }  // namespace
 
 VerificationProbe::VerificationProbe(pg::SessionFactory& sessions, const VerificationTarget& target,
-                                     MonotonicTime now)
+                                     MonotonicTime not_before)
     : Probe(sessions, verification_target(target), kQueryTimeout,
-            Backoff{milliseconds(300), seconds(2)}, now) {
+            Backoff{milliseconds(300), seconds(2)}, not_before),
+      password_(target.connection.password),
+      refusal_pause_(target.refusal_pause) {
   state_.token = target.token;
 }
 
@@ -50,6 +52,9 @@ void VerificationProbe::answered(const Answer& answer, const pg::Session& sessio
 void VerificationProbe::failed(const pg::Error& error, bool, MonotonicTime now) {
   ask_at_ = now;
   fail(error, now);
+  if (refusal_pause_ == Duration::zero() || !is_login_refused(error)) return;
+  refused_ = RefusedPassword{password_, now + refusal_pause_, state_.message};
+  hold_until(refused_->until);
 }
 
 void VerificationProbe::fail(const pg::Error& error, MonotonicTime now) {

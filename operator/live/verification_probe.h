@@ -2,6 +2,9 @@
 // that nothing is connected any more.
 #pragma once
 
+#include <optional>
+#include <string>
+
 #include "live/probe.h"
 #include "live/state.h"
 
@@ -10,9 +13,10 @@ namespace pooler::live {
 class VerificationProbe final : public Probe {
  public:
   VerificationProbe(pg::SessionFactory& sessions, const VerificationTarget& target,
-                    MonotonicTime now);
+                    MonotonicTime not_before);
 
   [[nodiscard]] const VerificationState& state() const { return state_; }
+  [[nodiscard]] const std::optional<RefusedPassword>& refused() const { return refused_; }
 
   // Failures over this time are no accident.
   static constexpr Duration kPersistent = std::chrono::seconds(10);
@@ -26,6 +30,9 @@ class VerificationProbe final : public Probe {
  private:
   void fail(const pg::Error& error, MonotonicTime now);
 
+  const std::string password_;
+  const Duration refusal_pause_;
+  std::optional<RefusedPassword> refused_;  // only where there is a pause
   VerificationState state_;
   MonotonicTime ask_at_;
   std::optional<MonotonicTime> failing_since_;

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,9 @@ class Watched {
   void set_database(const std::optional<DatabaseTarget>& target, MonotonicTime now);
   void set_pods(const LiveTarget& target, MonotonicTime now);
   void set_verification(const std::optional<VerificationTarget>& target, MonotonicTime now);
+  void remember_refusals();
+  // When this password may be tried: whoever is banned for it is banned for every login.
+  [[nodiscard]] MonotonicTime allowed_at(const std::string& password, MonotonicTime now) const;
 
   struct Pod {
     PodTarget target;
@@ -41,8 +45,9 @@ class Watched {
 
   pg::SessionFactory& sessions_;
   std::unique_ptr<DatabaseProbe> database_;
-  MonotonicTime database_free_at_;   // no login before: an earlier one may still count
-  std::map<std::string, Pod> pods_;  // by uid
+  MonotonicTime database_free_at_;          // no login before: an earlier one may still count
+  std::optional<RefusedPassword> refused_;  // the last one
+  std::map<std::string, Pod> pods_;         // by uid
   std::unique_ptr<VerificationProbe> verification_;
 };
 

@@ -79,7 +79,7 @@ Ordinal::Proof PgBouncerPods::proof_of(const ObservedPod& pod, const std::string
 void PgBouncerPods::try_canary() {
   if (!found_.rollout.trial || !found_.database || round_.paused()) return;
   const ObservedPod* pod = pod_at(*found_.rollout.trial);
-  if (pod == nullptr) return;
+  if (pod == nullptr || pod->address.empty()) return;
   urls::Connection way = pooled_way(round_);
   way.hosts = {{pgbouncer::service_host(config_), pgbouncer::kPort}};
   const std::string& marker = found_.ordinals.at(static_cast<std::size_t>(pod->ordinal)).loaded;

@@ -125,6 +125,21 @@ TEST_F(Wire, ARequestSaysWhoAsksAndWhatIsWanted) {
   EXPECT_EQ(seen.body, request.body);
 }
 
+TEST_F(Wire, ARequestMayBringATokenOfItsOwn) {
+  std::vector<std::string> seen;
+  serve([&](const HttpRequest& request, Connection& c) {
+    seen.push_back(request.headers.at("authorization"));
+    return c.respond(401, "{}");
+  });
+  ClusterConfig config = this->config();
+  config.token = "t0ken";
+  Request request = get();
+  request.bearer_token = "another";
+  ASSERT_TRUE(transport(config).send(request, {}).ok());
+  ASSERT_TRUE(transport().send(get(), {}).ok());
+  EXPECT_EQ(seen, (std::vector<std::string>{"Bearer another", "Bearer t0ken"}));
+}
+
 TEST_F(Wire, RetryAfterIsRead) {
   serve(always(429, "{}", "Retry-After: 7\r\n"));
   EXPECT_EQ(transport().send(get(), {})->retry_after, seconds(7));

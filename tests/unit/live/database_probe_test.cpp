@@ -281,6 +281,59 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"57P03", "the database system is starting up", "ConnectionRefused"},
         Case{"XX000", "something else", "OperatorCannotReachDatabase"}));
 
+// ---- a provider that bans who tries wrong passwords
+
+class RefusalPause : public ::testing::Test {
+ protected:
+  RefusalPause() { be_postgres(script()); }
+  Script& script() { return world_.server.script(); }
+  static DatabaseTarget target(bool refused_before = false) {
+    return {orders(), "t1", minutes(30), refused_before};
+  }
+
+  World world_;
+};
+
+TEST_F(RefusalPause, AWrongPasswordIsTriedTwiceAnHour) {
+  script().refuse_logins(Refusal{"28P01", "password authentication failed for user \"app\""});
+  DatabaseProbe probe(world_.server, target(), world_.now());
+  world_.run(probe, minutes(29));
+  EXPECT_EQ(script().connects(), 1);
+  EXPECT_EQ(probe.state().reason, "AuthenticationFailed");
+  world_.run(probe, minutes(32));
+  EXPECT_EQ(script().connects(), 3);
+  script().refuse_logins(std::nullopt);
+  world_.run(probe, minutes(30));
+  EXPECT_EQ(probe.state().outcome, Outcome::kOk);
+}
+
+TEST_F(RefusalPause, WhatThePoolerOfSupabaseSaysOfABanCountsToo) {
+  script().refuse_logins(Refusal{
+      "XX000", "(ECIRCUITBREAKER) too many authentication failures, new connections are "
+               "temporarily blocked"});
+  DatabaseProbe probe(world_.server, target(), world_.now());
+  world_.run(probe, minutes(29));
+  EXPECT_EQ(script().connects(), 1);
+  EXPECT_EQ(probe.state().reason, "AuthenticationFailed");
+}
+
+TEST_F(RefusalPause, OtherFailuresAreTriedAgainAsAlways) {
+  script().refuse_logins(Refusal{"57P03", "the database system is starting up"});
+  DatabaseProbe probe(world_.server, target(), world_.now());
+  world_.run(probe, minutes(1));
+  EXPECT_GT(script().connects(), 5);
+  EXPECT_FALSE(probe.refused());
+}
+
+TEST_F(RefusalPause, WhatAnEarlierOperatorWasRefusedIsNotTriedAtItsStart) {
+  DatabaseProbe probe(world_.server, target(true), world_.now());
+  world_.run(probe, minutes(29));
+  EXPECT_EQ(script().connects(), 0);
+  EXPECT_EQ(probe.state().outcome, Outcome::kUnknown);
+  world_.run(probe, minutes(2));
+  EXPECT_EQ(probe.state().outcome, Outcome::kOk);
+}
+
 TEST(DatabaseFailures, NobodyListens) {
   World world;
   world.server.script().refuse_connections(true);

@@ -61,6 +61,18 @@ TEST_F(VerificationProbeTest, NoAnswerToTheQuery) {
   EXPECT_EQ(probe_.state().reason, "VerificationFailed");
 }
 
+TEST_F(VerificationProbeTest, ARefusedPasswordWaitsWhereAProviderBans) {
+  const VerificationTarget target{orders(), "10.96.0.9", "t1", minutes(30)};
+  VerificationProbe probe(world_.server, target, world_.now());
+  script().refuse_logins(Refusal{"28P01", "password authentication failed"});
+  world_.run(probe, minutes(29));
+  EXPECT_EQ(script().connects(), 1);
+  EXPECT_EQ(probe.state().reason, "VerificationFailed");
+  script().refuse_logins(std::nullopt);
+  world_.run(probe, minutes(2));
+  EXPECT_EQ(probe.state().outcome, Outcome::kOk);
+}
+
 TEST_F(VerificationProbeTest, NeverAStorm) {
   script().refuse_logins(Refusal{"08P01", "no such database: orders"});
   run(minutes(10));

@@ -122,6 +122,41 @@ TEST_F(WatchedTest, AnotherVerificationTokenVerifiesAgain) {
   EXPECT_EQ(service().connects(), 2);
 }
 
+// Whatever else of the target changes: a ban is about the address that we come from.
+TEST_F(WatchedTest, ARefusedPasswordIsNotTriedAgainForAWhileByAnyProbe) {
+  target_.database->refusal_pause = std::chrono::minutes(30);
+  target_.verification.reset();
+  database().refuse_logins(Refusal{"28P01", "password authentication failed"});
+  set();
+  EXPECT_EQ(database().connects(), 1);
+  target_.database->token = "t2";
+  target_.database->connection.user = "other";
+  set();
+  EXPECT_EQ(database().connects(), 1);
+  EXPECT_EQ(watched_.state().database.token, "t2");
+  EXPECT_EQ(watched_.state().database.reason, "AuthenticationFailed");
+  target_.database.reset();
+  set();
+  target_.database = {orders(), "t3", std::chrono::minutes(30)};
+  target_.verification = {orders(), "10.96.0.9", "v1", std::chrono::minutes(30)};
+  set();
+  EXPECT_EQ(database().connects(), 1);
+  EXPECT_EQ(service().connects(), 0);
+
+  target_.database->connection.password = "another";
+  target_.database->token = "t4";
+  set();
+  EXPECT_EQ(database().connects(), 2) << "other credentials are tried at once";
+}
+
+TEST_F(WatchedTest, AVerificationWithoutAnAddressLooksTheNameUp) {
+  target_.database.reset();
+  target_.verification = {orders(), "", "v1"};
+  set();
+  EXPECT_EQ(watched_.state().verification.outcome, Outcome::kOk);
+  EXPECT_EQ(database().connects(), 1);
+}
+
 TEST_F(WatchedTest, NothingToWatch) {
   set();
   target_ = {};
