@@ -31,7 +31,9 @@ std::vector<kube::ObjectKey> users_of_secret(const Caches& caches, const kube::O
   std::vector<kube::ObjectKey> users;
   for (const auto& object : caches.configs.list(secret.ns)) {
     const api::Spec& spec = object->config->spec;
-    if (spec.database.secret_name == secret.name || spec.connection_secret.name == secret.name) {
+    const bool has_token = spec.supabase && spec.supabase->token_secret_name == secret.name;
+    if (spec.database.secret_name == secret.name || spec.connection_secret.name == secret.name ||
+        has_token) {
       users.push_back(object->meta.key());
     }
   }

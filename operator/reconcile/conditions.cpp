@@ -11,7 +11,8 @@ using api::ConditionStatus;
 
 // Waiting can't help with these; everything else may mend itself.
 constexpr std::array kStalling = {api::reason::kInvalidParameter, api::reason::kBudgetTooSmall,
-                                  api::reason::kInvalidPodTemplate, api::reason::kNotOwned};
+                                  api::reason::kInvalidPodTemplate, api::reason::kNotOwned,
+                                  api::reason::kPoolerHostUnknown};
 
 bool stalls(const Verdict& verdict) {
   return verdict.status == ConditionStatus::kFalse &&

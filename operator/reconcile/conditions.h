@@ -30,7 +30,8 @@ struct Verdicts {
   Verdict secret_published;
   Verdict scaling_active;
   bool in_progress = false;  // a change is on its way
-  // publishPolicy Immediate: Ready does not wait for what the operator has no way to see.
+  // publishPolicy Immediate, or nothing of ours to load: Ready does not wait for what the operator
+  // has no way to see.
   bool may_be_unproved = false;
 };
 

@@ -17,6 +17,7 @@ class Judge {
       : see_(observed),
         found_(found),
         config_(*observed.config),
+        runs_pods_(config_.spec.engine == api::Engine::kPgBouncer),
         wanted_(config_.spec.replicas.value_or(0)) {}
 
   api::Status run() {
@@ -26,10 +27,9 @@ class Judge {
     verdicts_.pooler_available = availability();
     verdicts_.configuration_loaded = loading();
     verdicts_.secret_published = found_.published;
-    verdicts_.scaling_active =
-        no(api::reason::kManual, "spec.replicas is followed (spec.scaling.mode Manual)");
+    verdicts_.scaling_active = scaling();
     const bool unasked = keep_what_was_known();
-    verdicts_.may_be_unproved = api::publishes_at_once(config_.spec);
+    verdicts_.may_be_unproved = api::publishes_at_once(config_.spec) || !runs_pods_;
     const bool unproved = verdicts_.may_be_unproved &&
                           verdicts_.configuration_loaded.status == ConditionStatus::kUnknown;
     const bool pausing = config_.spec.pgbouncer.paused &&
@@ -79,18 +79,38 @@ class Judge {
     if (state == nullptr || state->outcome == live::Outcome::kUnknown) {
       return unknown(api::reason::kUnknown, "the database is being asked");
     }
-    if (!found_.database_answers()) return no(state->reason, state->message);
+    if (!found_.database_answers()) return no(state->reason, state->message + hint(state->reason));
     const std::string where = urls::host_ports(*found_.database);
     if (state->server && state->server->read_only) return read_only(*state->server, where);
     return yes(api::reason::kConnected, "logged in to " + where);
   }
 
-  [[nodiscard]] static Verdict read_only(const live::Server& server, const std::string& where) {
+  // What a person can't know who has not read Supabase's documentation.
+  [[nodiscard]] std::string hint(const std::string& why) const {
+    if (runs_pods_ || !config_.spec.supabase) return {};
+    if (why == api::reason::kAuthenticationFailed) {
+      return "; with this password no login is tried for half an hour, because Supabase bans "
+             "addresses that try again";
+    }
+    if (why == api::reason::kConnectionRefused) {
+      return "; an address that Supabase has banned for wrong passwords is refused, too: the "
+             "project's database settings list such bans, and lift them";
+    }
+    const bool no_way =
+        why == api::reason::kOperatorCannotReachDatabase || why == api::reason::kDnsFailure;
+    if (!no_way || config_.spec.supabase->direct != api::SupabaseDirect::kDirect) return {};
+    return "; it has an IPv6 address alone, unless the project has the IPv4 add-on: "
+           "spec.supabase.direct SessionPooler leads the direct URL over IPv4";
+  }
+
+  [[nodiscard]] Verdict read_only(const live::Server& server, const std::string& where) const {
     return no(api::reason::kReadOnly,
               "logged in to " + where + ", and writes fail there: the server " + server.identity +
                   (server.in_recovery ? " is in recovery (a standby)"
                                       : " has default_transaction_read_only on") +
-                  "; the pooler goes on, and reconnects when the name leads to another server");
+                  (runs_pods_ ? "; the pooler goes on, and reconnects when the name leads to "
+                                "another server"
+                              : "; the pooler goes on"));
   }
 
   [[nodiscard]] Verdict availability() const {
@@ -100,6 +120,7 @@ class Judge {
       return no(api::reason::kNotOwned,
                 found_.foreign + "; it is left as it is: delete or rename it, or use another name");
     }
+    if (found_.availability) return *found_.availability;
     if (found_.blocked) {
       return no(api::reason::kProgressing,
                 "waits for what is left of an earlier PoolerConfig of this name to go");
@@ -143,7 +164,16 @@ class Judge {
     return waiting.empty() ? otherwise : "waits for " + waiting;
   }
 
+  [[nodiscard]] Verdict scaling() const {
+    if (runs_pods_) {
+      return no(api::reason::kManual, "spec.replicas is followed (spec.scaling.mode Manual)");
+    }
+    return no(api::reason::kManagedByProvider,
+              "Supabase runs the pooler: its size is set in the project's settings");
+  }
+
   [[nodiscard]] Verdict loading() const {
+    if (found_.loading) return *found_.loading;
     const int loaded = std::min(status_.pods.loaded, wanted_);
     std::string progress = std::to_string(loaded) + "/" + std::to_string(wanted_) +
                            " replicas run the wanted configuration";
@@ -228,21 +258,23 @@ class Judge {
     status_.replicas = static_cast<int>(see_.pods.size());
     status_.ready_replicas = status_.pods.serving;
     status_.desired_replicas = wanted_;
-    status_.selector = std::string(api::kNameLabel) + "=" + config_.name;
+    if (runs_pods_) status_.selector = std::string(api::kNameLabel) + "=" + config_.name;
     status_.binding_name = found_.binding;
-    status_.endpoint_pooled = urls::host_ports({.hosts = {pgbouncer::way_in(config_)}});
+    status_.endpoint_pooled =
+        found_.endpoint_pooled.empty() ? config_.status.endpoint_pooled : found_.endpoint_pooled;
     status_.endpoint_direct =
         found_.database ? urls::host_ports(*found_.database) : config_.status.endpoint_direct;
     status_.effective = {.image = found_.image,
                          .budget = found_.budget,
                          .budget_source = found_.budget_source,
-                         .max_replicas = config_.spec.scaling.max_replicas};
+                         .max_replicas = runs_pods_ ? config_.spec.scaling.max_replicas : 0};
     status_.conditions = conditions(verdicts_, config_, see_.now);
   }
 
   const Observed& see_;
   const Findings& found_;
   const api::PoolerConfig& config_;
+  const bool runs_pods_;
   const int wanted_;
   api::Status status_;
   Verdicts verdicts_;

@@ -26,6 +26,7 @@ struct Findings {
   std::vector<Ordinal> ordinals;
   Rollout rollout;
   std::string image;
+  std::string endpoint_pooled;  // "host:port"; empty: not known
   std::string reload_refused;  // why the wanted configuration could not be loaded
   std::string foreign;         // which object of the workload belongs to others, in words
   bool blocked = false;        // nothing is begun: a name of ours is taken, or not free yet
@@ -33,6 +34,9 @@ struct Findings {
   bool way_in_proven = true;   // connections through the Service reach a pod
   std::string binding;         // name of the published Secret, once it is published
   std::optional<Verdict> configuration;  // what is wrong with the spec or the database Secret
+  // Where the operator runs no pods: what becomes of the conditions about them.
+  std::optional<Verdict> availability;
+  std::optional<Verdict> loading;
   Verdict published;
 
   [[nodiscard]] bool database_answers() const {

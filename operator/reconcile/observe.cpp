@@ -152,12 +152,12 @@ kube::ApiResult<std::shared_ptr<const K>> Observer::find(const kube::Store<K>& s
   return std::shared_ptr<const K>();
 }
 
-kube::ApiResult<std::optional<std::map<std::string, std::string>>> Observer::database_secret(
+kube::ApiResult<std::optional<std::map<std::string, std::string>>> Observer::referenced_secret(
     const kube::ObjectKey& key) {
   using Data = std::optional<std::map<std::string, std::string>>;
   // Where the watch shows none it may only be late: a person creates both at the same moment.
   if (const auto meta = caches_.secret_names.get(key)) {
-    auto cache = database_secrets_.lock();
+    auto cache = referenced_secrets_.lock();
     const auto known = cache->find(key);
     if (known != cache->end() && known->second.resource_version == meta->meta.resource_version) {
       return Data(known->second.data);
@@ -166,10 +166,10 @@ kube::ApiResult<std::optional<std::map<std::string, std::string>>> Observer::dat
   auto answer = client_.get<kube::Secret>(key);
   if (!answer) {
     if (answer.error().kind != kube::ErrorKind::kNotFound) return failure(answer.error());
-    database_secrets_.lock()->erase(key);
+    referenced_secrets_.lock()->erase(key);
     return Data();
   }
-  database_secrets_.lock()->insert_or_assign(
+  referenced_secrets_.lock()->insert_or_assign(
       key, CachedSecret{answer->meta.resource_version, answer->data});
   return Data(std::move(answer->data));
 }
@@ -187,9 +187,14 @@ kube::ApiResult<Observed> Observer::observe(const PoolerConfigObject& object) {
     return std::nullopt;
   };
 
-  auto database = database_secret(at(config.spec.database.secret_name));
+  auto database = referenced_secret(at(config.spec.database.secret_name));
   if (!database) return failure(database.error());
   seen.database_secret = std::move(database).value();
+  if (config.spec.supabase && !config.spec.supabase->token_secret_name.empty()) {
+    auto token = referenced_secret(at(config.spec.supabase->token_secret_name));
+    if (!token) return failure(token.error());
+    seen.token_secret = std::move(token).value();
+  }
 
   const std::string workload = pgbouncer::workload_name(config);
   for (const auto& problem :

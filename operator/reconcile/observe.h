@@ -1,6 +1,6 @@
 // observe(): one PoolerConfig as the caches have it. The only requests are for what no watch
-// covers: the referenced database Secret when its version changed or it is missing, and objects of
-// our names that are not ours.
+// covers: the Secrets that the spec refers to, when their version changed or they are missing, and
+// objects of our names that are not ours.
 #pragma once
 
 #include <map>
@@ -20,8 +20,8 @@ class Observer {
  public:
   Observer(const Caches& caches, kube::Client& client);
 
-  // All of Observed but live, others, what comes from Options, fresh_random and now. Error: the API
-  // server could not be asked.
+  // All of Observed but live, project, others, what comes from Options, fresh_random and now.
+  // Error: the API server could not be asked.
   [[nodiscard]] kube::ApiResult<Observed> observe(const PoolerConfigObject& object);
 
   // A create met an object of this name that the watches don't show.
@@ -37,13 +37,13 @@ class Observer {
   template <class K>
   kube::ApiResult<std::shared_ptr<const K>> find(const kube::Store<K>& store,
                                                  const kube::ObjectKey& key);
-  kube::ApiResult<std::optional<std::map<std::string, std::string>>> database_secret(
+  kube::ApiResult<std::optional<std::map<std::string, std::string>>> referenced_secret(
       const kube::ObjectKey& key);
 
   const Caches& caches_;
   kube::Client& client_;
   Guarded<Taken> taken_;
-  Guarded<std::map<kube::ObjectKey, CachedSecret>> database_secrets_;
+  Guarded<std::map<kube::ObjectKey, CachedSecret>> referenced_secrets_;
 };
 
 }  // namespace pooler::reconcile

@@ -14,15 +14,6 @@ namespace pgbouncer = engine::pgbouncer;
 
 }  // namespace
 
-void PgBouncerObjects::take_admin() {
-  std::optional<pgbouncer::Admin>& admin = round_.admin;
-  if (see_.admin.ours()) admin = pgbouncer::read_admin_secret(see_.admin.data);
-  if (!admin && (see_.admin.ours() || see_.admin.ownership == Ownership::kAbsent)) {
-    admin = pgbouncer::make_admin(see_.fresh_random);
-  }
-  if (!writer_.usable(see_.admin)) admin.reset();
-}
-
 void PgBouncerObjects::write_network() {
   // Nothing is made for a PoolerConfig that can't be run.
   const bool can_run = !round_.spec_invalid && (found_.database || see_.workload.ours());

@@ -22,8 +22,6 @@ class PgBouncerObjects {
         writer_(writer),
         pods_(pods) {}
 
-  // The operator's login to the consoles: made once, made anew where somebody deleted it.
-  void take_admin();
   // The Services and the NetworkPolicy, where anything may be made at all.
   void write_network();
   // Whether RELOADs may begin: a new configuration may need the new template.

@@ -26,7 +26,7 @@ class PgBouncerPlan {
   Plan run() {
     const bool sound = check_spec();
     if (sound) resolve_database();
-    objects_.take_admin();
+    writer_.take_admin();
     objects_.write_network();
     ask_database();
     settle_budget();
@@ -37,6 +37,7 @@ class PgBouncerPlan {
     way_in_.publish();
     pods_.ask();
     found_.image = round_.image();
+    found_.endpoint_pooled = urls::host_ports({.hosts = {pgbouncer::way_in(config_)}});
     found_.writing = !plan_.writes.empty();
     plan_.status = judge(see_, found_);
     plan_.notices = notices(config_.status, plan_.status);

@@ -1,5 +1,6 @@
 #include "reconcile/writer.h"
 
+#include <optional>
 #include <utility>
 
 #include "base/crypto.h"
@@ -18,6 +19,17 @@ constexpr std::chrono::seconds kLookAgainLeaving{2};
 constexpr std::chrono::seconds kLookAgainForeign{30};
 
 }  // namespace
+
+void Writer::take_admin() {
+  namespace pgbouncer = engine::pgbouncer;
+  const SecretChild& child = round_.see.admin;
+  std::optional<pgbouncer::Admin>& admin = round_.admin;
+  if (child.ours()) admin = pgbouncer::read_admin_secret(child.data);
+  if (!admin && (child.ours() || child.ownership == Ownership::kAbsent)) {
+    admin = pgbouncer::make_admin(round_.see.fresh_random);
+  }
+  if (!usable(child)) admin.reset();
+}
 
 bool Writer::usable(const Child& child) {
   if (child.ownership == Ownership::kForeign) round_.look_again(kLookAgainForeign);

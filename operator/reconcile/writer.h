@@ -12,8 +12,11 @@ namespace pooler::reconcile {
 
 class Writer {
  public:
-  // Before the first write the round needs the admin's hash key.
   explicit Writer(Round& round) : round_(round) {}
+
+  // The operator's own Secret (its login to PgBouncer's consoles, the key of its hashes): made
+  // once, made anew where somebody deleted it. Before anything else here: all hashes need it.
+  void take_admin();
 
   // Whether there is none, or ours. What is on its way out, or somebody else's, tells nobody when
   // it is gone: then it is looked at again.

@@ -77,6 +77,7 @@ install_operator() {
     --create-namespace --wait --timeout 3m \
     --set image.repository=localhost/pooler-operator,image.tag=dev \
     --set pgbouncerImage.repository=localhost/pgbouncer \
+    --set "supabase.apiUrl=http://management-api.$namespace.svc:8080" \
     --set-string "podAnnotations.image-id=$("$root_dir/scripts/images.sh" id localhost/pooler-operator:dev)"
 }
 

@@ -12,6 +12,7 @@ namespace {
 
 using reconcile::PoolerConfigObject;
 constexpr const char* kManager = "pooler-operator";
+constexpr const char* kProject = "abcdefghijklmnopqrst";
 const kube::ObjectKey kOrders{"shop", "orders"};
 
 bool is_write(const kube::Request& request) {
@@ -163,7 +164,70 @@ bool HealthyWorld::step_one(FakeApiServer& server, const Object& set) {
   return false;
 }
 
+// ---- Supabase
+
+Result<kube::Response, kube::TransportError> FakeManagementApi::send(const kube::Request& request,
+                                                                     std::stop_token) {
+  using Kind = kube::TransportError::Kind;
+  const auto broken = [](Kind kind) { return failure(kube::TransportError{kind, "spoiled"}); };
+  tokens.push_back(request.bearer_token);
+  switch (mood) {
+    case Mood::kUnauthorized:
+      return kube::Response{401, std::nullopt, R"({"message": "Unauthorized"})"};
+    case Mood::kForbidden:
+      return kube::Response{403, std::nullopt, R"({"message": "Forbidden"})"};
+    case Mood::kNotFound:
+      return kube::Response{404, std::nullopt, R"({"message": "Project not found"})"};
+    case Mood::kTooManyRequests:
+      return kube::Response{429, std::chrono::seconds(60), "{}"};
+    case Mood::kServerError:
+      return kube::Response{503, std::nullopt, "<html>"};
+    case Mood::kSilent:
+      return broken(Kind::kTimeout);
+    case Mood::kNotThere:
+      return broken(Kind::kConnect);
+    case Mood::kUntrusted:
+      return broken(Kind::kTls);
+    case Mood::kBroken:
+      return broken(Kind::kDisconnected);
+    case Mood::kTooLong:
+      return broken(Kind::kProtocol);
+    default:
+      return kube::Response{200, std::nullopt, body()};
+  }
+}
+
+std::string FakeManagementApi::body() const {
+  if (mood == Mood::kNoJson) return "<html>";
+  Object entry = {{"database_type", mood == Mood::kNoPrimary ? "READ_REPLICA" : "PRIMARY"},
+                  {"db_user", std::string("postgres.") + kProject},
+                  {"db_host", mood == Mood::kElsewhere ? "pooler.example.com" : host},
+                  {"db_port", 6543},
+                  {"default_pool_size", 15},
+                  {"max_client_conn", 200}};
+  return Object::array({std::move(entry)}).dump();
+}
+
 // ---- the operator
+
+// The reader without its thread: what is due is asked at once.
+class OperatorWorld::FakeProjects final : public reconcile::ProjectReader {
+ public:
+  FakeProjects(FakeManagementApi& api, const Clock& clock) : api_(api), clock_(clock) {}
+  void set_target(const std::string& key, const hosted::ProjectTarget& target) override {
+    projects_.set_target(key, target, clock_.monotonic());
+    while (const auto question = projects_.next(clock_.monotonic())) {
+      projects_.answered(*question, api_.send(question->request, {}), clock_.monotonic());
+    }
+  }
+  void forget(const std::string& key) override { projects_.forget(key); }
+  hosted::ProjectState state(const std::string& key) const override { return projects_.state(key); }
+
+ private:
+  FakeManagementApi& api_;
+  const Clock& clock_;
+  hosted::Projects projects_;
+};
 
 class OperatorWorld::FakeLive final : public reconcile::LiveLoop {
  public:
@@ -226,8 +290,9 @@ void OperatorWorld::restart_operator() {
       transport_, kube::ClientOptions{.field_manager = kManager,
                                       .sleep = [](Duration, std::stop_token) { return true; }});
   live_ = std::make_unique<FakeLive>(world_, server_);
+  projects_ = std::make_unique<FakeProjects>(management_, clock_);
   reconciler_ = std::make_unique<reconcile::Reconciler>(
-      *caches_, *client_, *live_, clock_,
+      *caches_, *client_, *live_, *projects_, clock_,
       reconcile::Options{.default_image = "pgbouncer:test", .operator_namespace = "poolers"});
 }
 
@@ -241,6 +306,27 @@ void OperatorWorld::user_applies(int replicas, int max_replicas, const std::stri
                    {{"database", {{"secretRef", {{"name", name + "-db"}}}}},
                     {"replicas", replicas},
                     {"scaling", {{"maxReplicas", max_replicas}}}}}});
+}
+
+void OperatorWorld::user_applies_project() {
+  server_.create(kube::Secret::kType, {{"metadata", metadata("orders-db")},
+                                       {"data", {{"password", base64_encode("pw")}}}});
+  server_.create(kube::Secret::kType, {{"metadata", metadata("supabase")},
+                                       {"data", {{"token", base64_encode("sbp_t0ken")}}}});
+  server_.create(PoolerConfigObject::kType,
+                 {{"metadata", metadata("orders")},
+                  {"spec",
+                   {{"database", {{"secretRef", {{"name", "orders-db"}}}}},
+                    {"engine", "Supabase"},
+                    {"supabase",
+                     {{"projectRef", kProject},
+                      {"managementTokenSecretRef", {{"name", "supabase"}}}}}}}});
+}
+
+void OperatorWorld::user_sets(const std::string& name, const std::string& key,
+                              const std::string& value) {
+  server_.edit(kube::Secret::kType, {"shop", name},
+               [&](Object& object) { object["data"][key] = base64_encode(value); });
 }
 
 void OperatorWorld::user_edits(const std::function<void(Object& spec)>& change) {

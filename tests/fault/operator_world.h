@@ -4,9 +4,11 @@
 #pragma once
 
 #include <map>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "fault/fake_api_server.h"
@@ -74,12 +76,50 @@ class HealthyWorld {
   std::map<std::string, std::string> loaded_;  // by pod uid
 };
 
+// Supabase's Management API, as it answers for the project of user_applies_project().
+class FakeManagementApi final : public kube::HttpTransport {
+ public:
+  enum class Mood {
+    kWell,
+    kUnauthorized,
+    kForbidden,
+    kNotFound,
+    kTooManyRequests,
+    kServerError,
+    kSilent,
+    kNotThere,
+    kUntrusted,
+    kBroken,
+    kTooLong,
+    kNoJson,
+    kNoPrimary,
+    kElsewhere,
+  };
+  Mood mood = Mood::kWell;
+  std::string host = "aws-1-eu-central-1.pooler.supabase.com";
+  std::vector<std::string> tokens;  // it was asked with, in their order
+
+  Result<kube::Response, kube::TransportError> send(const kube::Request& request,
+                                                    std::stop_token stop) override;
+  Result<kube::StreamEnd, kube::TransportError> stream(const kube::Request&, kube::LineSink&,
+                                                       std::stop_token) override {
+    return failure(kube::TransportError{kube::TransportError::Kind::kProtocol, "no streams"});
+  }
+
+ private:
+  [[nodiscard]] std::string body() const;
+};
+
 class OperatorWorld {
  public:
   OperatorWorld();
 
   // Applies a PoolerConfig `shop/<name>` and its database Secret.
   void user_applies(int replicas, int max_replicas, const std::string& name = "orders");
+  // The same with engine Supabase, the password "pw" and the token "sbp_t0ken".
+  void user_applies_project();
+  // Another value under a key of a Secret `shop/<name>`.
+  void user_sets(const std::string& name, const std::string& key, const std::string& value);
   void user_edits(const std::function<void(Object& spec)>& change);
   // Deletes `shop/orders` and its database Secret; the garbage collector, what that owned.
   void user_deletes();
@@ -87,12 +127,14 @@ class OperatorWorld {
   // does not settle.
   bool settle();
   void restart_operator();
+  void pass(Duration time) { clock_.advance(time); }
   // Reconciles everything again; how many writes that made.
   int resync();
 
   FakeApiServer& server() { return server_; }
   WorldTransport& transport() { return transport_; }
   HealthyWorld& world() { return world_; }
+  FakeManagementApi& management() { return management_; }
 
   // Object -> how often it was created and deleted by the operator.
   [[nodiscard]] std::map<std::string, std::pair<int, int>> creates_and_deletes() const;
@@ -101,6 +143,7 @@ class OperatorWorld {
 
  private:
   class FakeLive;
+  class FakeProjects;
   void fill_caches();
   bool round();
 
@@ -108,10 +151,12 @@ class OperatorWorld {
   FakeApiServer server_{clock_};
   WorldTransport transport_{server_};
   HealthyWorld world_;
+  FakeManagementApi management_;
   std::unique_ptr<reconcile::Caches> caches_;
   std::optional<std::uint64_t> filled_at_;  // the server's version then
   std::unique_ptr<kube::Client> client_;
   std::unique_ptr<FakeLive> live_;
+  std::unique_ptr<FakeProjects> projects_;
   std::unique_ptr<reconcile::Reconciler> reconciler_;
 
  public:

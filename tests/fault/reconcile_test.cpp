@@ -128,6 +128,25 @@ void paused_and_resumed(OperatorWorld& world) {
   ASSERT_TRUE(world.settle());
 }
 
+// The API fails meanwhile, and the password is another one.
+void hosted_project(OperatorWorld& world) {
+  world.user_applies_project();
+  ASSERT_TRUE(world.settle());
+  world.user_edits([](Object& spec) { spec["poolMode"] = "session"; });
+  ASSERT_TRUE(world.settle());
+  world.management().mood = FakeManagementApi::Mood::kServerError;
+  world.user_edits([](Object& spec) { spec["supabase"]["direct"] = "SessionPooler"; });
+  ASSERT_TRUE(world.settle());
+  ASSERT_NE(world.end_state().find("ConfigurationLoaded Unknown ManagementAPIUnavailable"),
+            std::string::npos)
+      << world.end_state();
+  world.user_sets("orders-db", "password", "another");
+  ASSERT_TRUE(world.settle());
+  world.management().mood = FakeManagementApi::Mood::kWell;
+  world.user_edits([](Object& spec) { spec["connectionSecret"]["labels"]["team"] = "shop"; });
+  ASSERT_TRUE(world.settle());
+}
+
 // `before` goes well; the faults are at each write of `story`.
 struct Case {
   const char* name;
@@ -175,16 +194,17 @@ TEST_P(EveryFault, EndsAsWithoutIt) {
 INSTANTIATE_TEST_SUITE_P(
     Reconcile, EveryFault,
     testing::Combine(
-        testing::Values(
-            Case{"Create", nothing, create}, Case{"CreateOne", nothing, create_one_replica},
-            Case{"RollOut", create, rolled_out},
-            Case{"RollOutOfOne", create_one_replica, rolled_out}, Case{"Scale", create, scaled},
-            Case{"Reload", create, reloaded}, Case{"ReloadRefused", create, reload_refused},
-            Case{"Retained", create, retained}, Case{"Pods", create, pods_changed},
-            Case{"PodsRefused", create, pods_refused}, Case{"Service", create, service_changed},
-            Case{"NetworkPolicy", create, network_policy_made_and_gone},
-            Case{"DisruptionBudget", create, disruption_budget_flipped},
-            Case{"Paused", create, paused_and_resumed}),
+        testing::Values(Case{"Create", nothing, create}, Case{"RollOut", create, rolled_out},
+                        Case{"RollOutOfOne", create_one_replica, rolled_out},
+                        Case{"Scale", create, scaled}, Case{"Reload", create, reloaded},
+                        Case{"ReloadRefused", create, reload_refused},
+                        Case{"Retained", create, retained}, Case{"Pods", create, pods_changed},
+                        Case{"PodsRefused", create, pods_refused},
+                        Case{"Service", create, service_changed},
+                        Case{"NetworkPolicy", create, network_policy_made_and_gone},
+                        Case{"DisruptionBudget", create, disruption_budget_flipped},
+                        Case{"Paused", create, paused_and_resumed},
+                        Case{"Supabase", nothing, hosted_project}),
         testing::Values(Named{"Crash", Fault::kCrash}, Named{"ResponseLost", Fault::kResponseLost},
                         Named{"NotApplied", Fault::kNotApplied},
                         Named{"Conflict", Fault::kConflict},

@@ -29,7 +29,8 @@ Json selector_labels(const api::PoolerConfig& config) {
 
 Json labels(const api::PoolerConfig& config) {
   Json all = selector_labels(config);
-  all["app.kubernetes.io/name"] = "pgbouncer";
+  const bool hosted = config.spec.engine == api::Engine::kSupabase;
+  all["app.kubernetes.io/name"] = hosted ? "supabase" : "pgbouncer";
   all["app.kubernetes.io/instance"] = config.name;
   all["app.kubernetes.io/managed-by"] = "pooler-operator";
   return all;

@@ -1,5 +1,6 @@
 // The Kubernetes objects of one PoolerConfig with engine PgBouncer, as JSON bodies for create and
-// apply: complete (ownerReference, labels), deterministic, no Secret value outside a Secret.
+// apply: complete (ownerReference, labels), deterministic, no Secret value outside a Secret. The
+// admin Secret and the published one are the same with every engine.
 #pragma once
 
 #include <map>

@@ -16,7 +16,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::minutes;
 
-constexpr const char* kGood =
+constexpr const char* kTold =
     R"([{"database_type": "PRIMARY", "db_user": "postgres.abcdefghijklmnopqrst",
          "db_host": "aws-1-eu-central-1.pooler.supabase.com", "db_port": 6543}])";
 
@@ -80,7 +80,7 @@ class ReaderTest : public testing::Test {
 };
 
 TEST_F(ReaderTest, Reads) {
-  transport_.answer(200, kGood);
+  transport_.answer(200, kTold);
   reader_.start();
   reader_.set_target("shop/orders", {"abcdefghijklmnopqrst", "t0ken", 1});
   ASSERT_TRUE(wait_for("shop/orders", [](const auto& state) { return state.asked; }));

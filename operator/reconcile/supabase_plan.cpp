@@ -1,0 +1,182 @@
+#include "reconcile/supabase_plan.h"
+
+#include <string>
+#include <utility>
+
+#include "base/json.h"
+#include "engine/pgbouncer/workload.h"
+#include "kube/kinds.h"
+#include "reconcile/publish.h"
+#include "reconcile/supabase_project.h"
+#include "urls/parameters.h"
+
+namespace pooler::reconcile {
+namespace {
+
+// A project has no objects but Secrets: what its URLs are is found out, and published.
+class SupabasePlan {
+ public:
+  explicit SupabasePlan(const Observed& observed) : round_(observed) {}
+
+  Plan run() {
+    check_spec();
+    writer_.take_admin();
+    if (!round_.spec_invalid) {
+      resolve_login();
+      project_.ask();
+      project_.settle_host();
+      settle_ways();
+    }
+    ask_database();
+    write_admin();
+    publish();
+    found_.availability = project_.availability();
+    found_.loading = project_.loading();
+    found_.writing = !plan_.writes.empty();
+    plan_.status = judge(see_, found_);
+    plan_.notices = notices(config_.status, plan_.status);
+    claim();
+    return std::move(plan_);
+  }
+
+ private:
+  void check_spec() {
+    const auto problems = api::validate(config_);
+    if (problems.empty()) return;
+    round_.refuse(problems.front());
+    round_.spec_invalid = true;
+  }
+
+  void resolve_login() {
+    if (!see_.database_secret) {
+      const std::string& name = config_.spec.database.secret_name;
+      round_.refuse({std::string(api::reason::kSecretNotFound), "spec.database.secretRef.name",
+                     "Secret " + config_.ns + "/" + name +
+                         " does not exist; create it with the key password, the password of the "
+                         "project's database"});
+      return;
+    }
+    auto resolved = urls::resolve_supabase(config_.spec, *see_.database_secret);
+    if (!resolved) return round_.refuse(resolved.error());
+    round_.login = std::move(resolved).value();
+  }
+
+  void settle_ways() {
+    if (!round_.login) return;
+    if (round_.host.empty()) {
+      const bool direct = round_.supabase().direct == api::SupabaseDirect::kDirect;
+      if (direct) found_.database = round_.login;
+      return;
+    }
+    round_.ways = urls::supabase_ways(config_.spec, *round_.login, round_.host);
+    found_.database = round_.ways->direct;
+    found_.endpoint_pooled = urls::host_ports(round_.ways->pooled);
+    if (round_.admin) publisher_.set(*round_.ways);
+  }
+
+  // ---- the login
+
+  // Supabase has TLS on every way, so nothing of a login goes over a line without it.
+  static urls::Connection encrypted(urls::Connection way) {
+    if (way.parameter("sslmode").empty()) way.parameters.emplace_back("sslmode", "require");
+    return way;
+  }
+
+  void ask_database() {
+    if (!found_.database) return;
+    const urls::Connection way = encrypted(*found_.database);
+    round_.database_token = token_of(urls::to_uri(way));
+    plan_.target.database = live::DatabaseTarget{.connection = way,
+                                                 .token = round_.database_token,
+                                                 .refusal_pause = kRefusalPause,
+                                                 .refused_before = refused_before()};
+    if (see_.live.database.token == round_.database_token) {
+      found_.database_state = &see_.live.database;
+    }
+  }
+
+  // By the status, as long as the credentials are those that were published with it.
+  [[nodiscard]] bool refused_before() const {
+    const api::Condition* before = config_.status.find(api::condition::kDatabaseReachable);
+    return before != nullptr && before->reason == api::reason::kAuthenticationFailed &&
+           round_.ways && publisher_.is_current();
+  }
+
+  // ---- the Secrets
+
+  void write_admin() {
+    if (!writer_.usable(see_.admin)) {
+      found_.blocked = true;
+      const bool foreign = see_.admin.ownership == Ownership::kForeign;
+      if (foreign) found_.foreign = whose("Secret", see_.admin.meta);
+    } else if (round_.login && round_.admin) {
+      writer_.write(kube::Secret::kType, engine::pgbouncer::admin_secret(config_, *round_.admin),
+                    see_.admin);
+    }
+  }
+
+  void publish() {
+    if (!publisher_.begin()) return;
+    const bool first = !publisher_.was_published();
+    if (round_.ways && !(first && found_.configuration)) {
+      if (publisher_.is_current() || round_.immediate() || verified()) publisher_.write();
+    } else if (round_.login) {
+      publisher_.wait(found_.configuration ? "the URLs wait for what ConfigurationValid names"
+                                           : "the URLs wait for the pooler's host");
+    } else if (first) {
+      publisher_.wait("the URLs are not known yet");
+    } else {
+      publisher_.keep();
+    }
+  }
+
+  // Only with publishPolicy Verified. One login at a time learns whether the password is right.
+  bool verified() {
+    if (!round_.database_asked()) {
+      publisher_.wait("a login to the database is being tried");
+      return false;
+    }
+    if (found_.database_state->reason == api::reason::kAuthenticationFailed) {
+      publisher_.wait("the database refuses the login");
+      return false;
+    }
+    const urls::Connection pooled = encrypted(urls::with_parameters(
+        round_.ways->pooled, config_.spec.connection_secret.pooled_parameters));
+    const std::string token = token_of("pooled " + urls::to_uri(pooled));
+    plan_.target.verification = live::VerificationTarget{
+        .connection = pooled, .address = "", .token = token, .refusal_pause = kRefusalPause};
+    const live::VerificationState& trial = see_.live.verification;
+    if (trial.token != token || trial.outcome == live::Outcome::kUnknown) {
+      publisher_.wait("a query through the pooler is being tried");
+    } else if (trial.outcome == live::Outcome::kFailed) {
+      found_.published = no(trial.reason, trial.message);
+    } else {
+      return true;
+    }
+    return false;
+  }
+
+  // For neighbours that pool for the same server: nothing of it is ours but one login.
+  void claim() {
+    const bool seen = found_.database_state != nullptr && found_.database_state->server;
+    plan_.claim.asked = true;
+    plan_.claim.identity = seen ? found_.database_state->server->identity : "";
+    plan_.claim.explicit_budget = kOperatorConnections;
+    plan_.claim.held = seen ? kOperatorConnections : 0;
+  }
+
+  SupabaseRound round_;
+  const Observed& see_ = round_.see;
+  const api::PoolerConfig& config_ = round_.config;
+  Plan& plan_ = round_.plan;
+  Findings& found_ = round_.found;
+  Writer writer_{round_};
+  Publisher publisher_{round_, writer_};
+  SupabaseProject project_{round_, publisher_};
+};
+
+}  // namespace
+
+Plan plan_supabase(const Observed& observed) { return SupabasePlan(observed).run(); }
+
+}  // namespace pooler::reconcile

@@ -1,0 +1,375 @@
+#include "reconcile/supabase_plan.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/json.h"
+#include "base/strings.h"
+#include "engine/pgbouncer/workload.h"
+#include "kube/kinds.h"
+
+namespace pooler::reconcile {
+namespace {
+
+constexpr const char* kRef = "abcdefghijklmnopqrst";
+constexpr const char* kGivenHost = "aws-0-eu-central-1.pooler.supabase.com";
+constexpr const char* kToldHost = "aws-1-eu-central-1.pooler.supabase.com";
+constexpr const char* kDirectUrl =
+    "postgresql://postgres:s3cret@db.abcdefghijklmnopqrst.supabase.co:5432/postgres";
+
+using SecretValues = std::map<std::string, std::string>;
+
+// A world that does what a plan says at once.
+class SupabasePlanTest : public testing::Test {
+ protected:
+  SupabasePlanTest() {
+    config_ = std::make_shared<api::PoolerConfig>();
+    config_->name = "orders";
+    config_->ns = "shop";
+    config_->uid = "uid-1";
+    config_->generation = 1;
+    config_->spec.engine = api::Engine::kSupabase;
+    config_->spec.database.secret_name = "orders-db";
+    config_->spec.connection_secret.name = "orders-pooler";
+    config_->spec.supabase.emplace();
+    config_->spec.supabase->project_ref = kRef;
+    config_->spec.supabase->pooler_host = kGivenHost;
+    see_.database_secret = SecretValues{{"password", "s3cret"}};
+    see_.default_image = "pgbouncer:test";
+    see_.fresh_random.assign(engine::pgbouncer::kAdminRandomBytes, 'r');
+    see_.now = WallTime(std::chrono::seconds(1'800'000'000));
+  }
+
+  Plan look() {
+    see_.config = config_;
+    return plan(see_);
+  }
+
+  // One round: the Secrets are written, the status is taken over.
+  Plan step() {
+    Plan planned = look();
+    for (const Write& each : planned.writes) {
+      EXPECT_EQ(each.type, kube::Secret::kType) << each.body;
+      const Json body = parse_json(each.body);
+      const bool admin = body["metadata"]["name"] == "orders-pooler-admin";
+      store(admin ? see_.admin : see_.published, body);
+    }
+    EXPECT_TRUE(planned.removals.empty() && planned.touches.empty() && planned.trials.empty());
+    config_->status = planned.status;
+    return planned;
+  }
+
+  // Instead of the host.
+  void with_token() {
+    config_->spec.supabase->pooler_host.clear();
+    config_->spec.supabase->token_secret_name = "supabase";
+    see_.token_secret = SecretValues{{"token", "sbp_t0ken\n"}};
+  }
+
+  void api_tells(const std::string& host = kToldHost) {
+    see_.project = {};
+    see_.project.project_ref = kRef;
+    see_.project.asked = true;
+    see_.project.pooler =
+        hosted::ProjectPooler{host, 6543, std::string("postgres.") + kRef, 20, std::nullopt};
+  }
+
+  void api_fails(bool lasting) {
+    see_.project.project_ref = kRef;
+    see_.project.asked = true;
+    see_.project.failure = hosted::ApiFailure{lasting, "the API does not want to", std::nullopt};
+  }
+
+  void database_answers(int max_connections = 60) {
+    see_.live.database.token = look().target.database->token;
+    see_.live.database.outcome = live::Outcome::kOk;
+    live::Server server;
+    server.identity = "10.0.0.9:5432";
+    server.max_connections = max_connections;
+    see_.live.database.server = server;
+  }
+
+  void database_fails(std::string_view reason) {
+    see_.live.database = {};
+    see_.live.database.token = look().target.database->token;
+    see_.live.database.outcome = live::Outcome::kFailed;
+    see_.live.database.reason = reason;
+    see_.live.database.message = "words";
+  }
+
+  [[nodiscard]] std::string status(const std::string& type) const {
+    const api::Condition* found = config_->status.find(type);
+    return found == nullptr ? "absent"
+                            : std::string(to_string(found->status)) + " " + found->reason;
+  }
+  [[nodiscard]] std::string message(const std::string& type) const {
+    const api::Condition* found = config_->status.find(type);
+    return found == nullptr ? "" : found->message;
+  }
+  [[nodiscard]] std::string published(const std::string& key) const {
+    const auto found = see_.published.data.find(key);
+    return found == see_.published.data.end() ? "" : found->second;
+  }
+
+  std::shared_ptr<api::PoolerConfig> config_;
+  Observed see_;
+
+ private:
+  static void store(SecretChild& child, const Json& body) {
+    child.ownership = Ownership::kOurs;
+    child.body = to_bytes(body);
+    child.meta.uid = "uid-of-" + body["metadata"]["name"].get<std::string>();
+    child.meta.name = body["metadata"]["name"];
+    child.meta.ns = "shop";
+    child.meta.annotations.clear();
+    for (const auto& [key, value] : body["metadata"]["annotations"].items()) {
+      child.meta.annotations[key] = value;
+    }
+    child.data.clear();
+    for (const auto& [key, value] : body["data"].items()) {
+      child.data[key] = base64_decode(value.get<std::string>()).value();
+    }
+  }
+};
+
+TEST_F(SupabasePlanTest, PublishesAtOnceWhatIsGiven) {
+  const Plan first = step();
+  EXPECT_EQ(first.writes.size(), 2U);
+  EXPECT_EQ(published("DATABASE_URL"), kDirectUrl);
+  EXPECT_EQ(published("DATABASE_POOLED_URL"),
+            "postgresql://postgres.abcdefghijklmnopqrst:s3cret@aws-0-eu-central-1.pooler.supabase."
+            "com:6543/postgres?pgbouncer=true");
+  EXPECT_EQ(status("Ready"), "True Ready") << message("Ready");
+  EXPECT_EQ(status("PoolerAvailable"), "True ManagedByProvider");
+  EXPECT_EQ(status("ScalingActive"), "False ManagedByProvider");
+  EXPECT_EQ(status("DatabaseReachable"), "Unknown Unknown");
+  EXPECT_EQ(config_->status.binding_name, "orders-pooler");
+  EXPECT_EQ(config_->status.engine, "Supabase");
+  EXPECT_EQ(config_->status.endpoint_pooled, "aws-0-eu-central-1.pooler.supabase.com:6543");
+  EXPECT_EQ(config_->status.endpoint_direct, "db.abcdefghijklmnopqrst.supabase.co:5432");
+  EXPECT_EQ(config_->status.selector, "");
+  EXPECT_EQ(config_->status.effective, api::Status::Effective());
+  const Json body = parse_json(see_.published.body);
+  EXPECT_EQ(body["metadata"]["labels"]["app.kubernetes.io/name"], "supabase");
+  step();  // it is no news any more that the Secrets are written
+  EXPECT_TRUE(look().writes.empty());
+  EXPECT_EQ(look().status, config_->status);
+}
+
+TEST_F(SupabasePlanTest, TheDatabaseIsProbedAndHoldsNothingBack) {
+  step();
+  const auto target = look().target.database;
+  ASSERT_TRUE(target);
+  EXPECT_EQ(target->connection.hosts.at(0).host, "db.abcdefghijklmnopqrst.supabase.co");
+  EXPECT_EQ(target->connection.parameter("sslmode"), "require") << "of the probe alone";
+  EXPECT_EQ(target->refusal_pause, std::chrono::minutes(30));
+  EXPECT_TRUE(look().target.pods.empty());
+  database_fails(api::reason::kOperatorCannotReachDatabase);
+  step();
+  EXPECT_EQ(status("DatabaseReachable"), "False OperatorCannotReachDatabase");
+  EXPECT_NE(message("DatabaseReachable").find("SessionPooler"), std::string::npos);
+  EXPECT_EQ(status("Ready"), "True Ready");
+  database_answers();
+  step();
+  EXPECT_EQ(status("DatabaseReachable"), "True Connected");
+  EXPECT_EQ(message("ConfigurationLoaded"),
+            "Supabase configures its pooler: pool size 15, at most 200 clients");
+  EXPECT_EQ(look().claim.held, 1) << "the operator's own login";
+  EXPECT_EQ(look().claim.explicit_budget, 1) << "neighbours share the rest";
+}
+
+TEST_F(SupabasePlanTest, ARefusedPasswordIsRememberedOverARestart) {
+  step();
+  database_fails(api::reason::kAuthenticationFailed);
+  step();
+  EXPECT_NE(message("DatabaseReachable").find("half an hour"), std::string::npos);
+  EXPECT_TRUE(look().target.database->refused_before);
+  see_.live = {};
+  EXPECT_TRUE(look().target.database->refused_before);
+  EXPECT_EQ(look().status, config_->status) << "a restart is no news";
+  see_.database_secret = SecretValues{{"password", "another"}};
+  EXPECT_FALSE(look().target.database->refused_before) << "other credentials";
+}
+
+TEST_F(SupabasePlanTest, NeitherHostNorTokenStallsAndNamesBothWays) {
+  config_->spec.supabase->pooler_host.clear();
+  const Plan planned = step();
+  EXPECT_FALSE(planned.project);
+  EXPECT_EQ(status("Stalled"), "True PoolerHostUnknown");
+  EXPECT_EQ(status("ConfigurationValid"), "False PoolerHostUnknown");
+  EXPECT_NE(message("Stalled").find("spec.supabase.poolerHost"), std::string::npos);
+  EXPECT_NE(message("Stalled").find("spec.supabase.managementTokenSecretRef"), std::string::npos);
+  EXPECT_EQ(see_.published.ownership, Ownership::kAbsent);
+  ASSERT_TRUE(planned.target.database) << "the direct way is known";
+}
+
+TEST_F(SupabasePlanTest, TheManagementApiTellsTheHost) {
+  with_token();
+  const Plan first = step();
+  ASSERT_TRUE(first.project);
+  EXPECT_EQ(first.project->project_ref, kRef);
+  EXPECT_EQ(first.project->token, "sbp_t0ken");
+  EXPECT_EQ(first.project->generation, 1);
+  EXPECT_EQ(status("PoolerAvailable"), "False Progressing");
+  EXPECT_EQ(status("Reconciling"), "True Progressing");
+  EXPECT_EQ(status("Stalled"), "absent");
+  EXPECT_EQ(see_.published.ownership, Ownership::kAbsent);
+  api_tells();
+  step();
+  EXPECT_NE(published("DATABASE_POOLED_URL").find("@aws-1-eu-central-1.pooler.supabase.com:6543/"),
+            std::string::npos);
+  EXPECT_EQ(status("Ready"), "True Ready") << message("Ready");
+  database_answers();
+  step();
+  EXPECT_EQ(message("ConfigurationLoaded"),
+            "Supabase configures its pooler: pool size 20, at most 200 clients");
+}
+
+TEST_F(SupabasePlanTest, TheHostInTheSpecWinsAndADifferenceIsTold) {
+  with_token();
+  config_->spec.supabase->pooler_host = kGivenHost;
+  api_tells();
+  step();
+  database_answers();
+  step();
+  EXPECT_NE(published("DATABASE_POOLED_URL").find(kGivenHost), std::string::npos);
+  EXPECT_EQ(status("Ready"), "True Ready");
+  EXPECT_NE(message("ConfigurationLoaded").find(kToldHost), std::string::npos);
+}
+
+TEST_F(SupabasePlanTest, WithoutAnAnswerYetAFailureIsToldAndStallsOnlyWhereWaitingDoesNotHelp) {
+  with_token();
+  step();
+  api_fails(false);
+  step();
+  EXPECT_EQ(status("Ready"), "False ManagementAPIUnavailable");
+  EXPECT_EQ(status("Stalled"), "absent");
+  EXPECT_NE(message("Ready").find("the API does not want to"), std::string::npos);
+  api_fails(true);
+  step();
+  EXPECT_EQ(status("Stalled"), "True PoolerHostUnknown");
+  EXPECT_NE(message("Stalled").find("the API does not want to"), std::string::npos);
+  EXPECT_NE(message("Stalled").find("spec.supabase.poolerHost"), std::string::npos);
+}
+
+TEST_F(SupabasePlanTest, TheLastGoodAnswerStaysInUse) {
+  with_token();
+  api_tells();
+  step();
+  const auto before = see_.published.data;
+  api_fails(true);
+  step();
+  EXPECT_EQ(status("ConfigurationLoaded"), "Unknown ManagementAPIRefused");
+  EXPECT_NE(message("ConfigurationLoaded").find("stays in use"), std::string::npos);
+  EXPECT_EQ(status("Ready"), "True Ready");
+  EXPECT_EQ(see_.published.data, before);
+  see_.project = {};  // a restart
+  EXPECT_TRUE(look().writes.empty());
+  EXPECT_EQ(look().status.find("Ready")->reason, "Ready");
+  api_fails(false);
+  see_.project.pooler.reset();
+  step();
+  EXPECT_EQ(status("ConfigurationLoaded"), "Unknown ManagementAPIUnavailable");
+  EXPECT_EQ(see_.published.data, before);
+}
+
+// What the Secret of another project says is not this one's.
+TEST_F(SupabasePlanTest, AnotherProjectAsksForItsOwnHost) {
+  with_token();
+  api_tells();
+  step();
+  config_->spec.supabase->project_ref = "zzzzzzzzzzzzzzzzzzzz";
+  const auto before = see_.published.data;
+  step();
+  EXPECT_EQ(see_.published.data, before);
+  EXPECT_EQ(status("SecretPublished"), "False CredentialsPending");
+  EXPECT_EQ(status("PoolerAvailable"), "False Progressing");
+}
+
+TEST_F(SupabasePlanTest, ATokenThatIsNotThereOrNone) {
+  with_token();
+  see_.token_secret.reset();
+  step();
+  EXPECT_EQ(status("ConfigurationValid"), "False SecretNotFound");
+  EXPECT_EQ(status("Stalled"), "absent") << "it may yet appear";
+  EXPECT_NE(message("ConfigurationValid").find("shop/supabase"), std::string::npos);
+  see_.token_secret = SecretValues{{"other", "x"}};
+  step();
+  EXPECT_EQ(status("ConfigurationValid"), "False SecretKeyMissing");
+  see_.token_secret = SecretValues{{"token", "sbp s3cret\r\nHost: evil"}};
+  const Plan planned = step();
+  EXPECT_FALSE(planned.project);
+  EXPECT_EQ(status("ConfigurationValid"), "False SecretInvalid");
+  EXPECT_EQ(message("ConfigurationValid").find("s3cret"), std::string::npos);
+}
+
+TEST_F(SupabasePlanTest, AMissingPasswordKeepsWhatIsPublished) {
+  step();
+  const auto before = see_.published.data;
+  see_.database_secret.reset();
+  step();
+  EXPECT_EQ(status("ConfigurationValid"), "False SecretNotFound");
+  EXPECT_EQ(status("SecretPublished"), "True Published");
+  EXPECT_EQ(see_.published.data, before);
+  see_.database_secret =
+      SecretValues{{"uri", "postgresql://postgres:s3cret@db.example.com/postgres"}};
+  step();
+  EXPECT_EQ(status("ConfigurationValid"), "False SecretInvalid");
+  EXPECT_EQ(to_bytes(api::encode(config_->status)).find("s3cret"), std::string::npos);
+  EXPECT_EQ(see_.published.data, before);
+}
+
+TEST_F(SupabasePlanTest, ASpecThatCanNotBeUsedKeepsWhatIs) {
+  step();
+  const auto before = see_.published.data;
+  config_->spec.supabase->project_ref = "short";
+  step();
+  EXPECT_EQ(status("Stalled"), "True InvalidParameter");
+  EXPECT_EQ(status("PoolerAvailable"), "True ManagedByProvider");
+  EXPECT_EQ(see_.published.data, before);
+  config_->spec.supabase.reset();
+  step();
+  EXPECT_EQ(status("Stalled"), "True InvalidParameter");
+  EXPECT_EQ(see_.published.data, before);
+}
+
+TEST_F(SupabasePlanTest, VerifiedWaitsForAQueryThroughThePooler) {
+  config_->spec.connection_secret.publish_policy = api::PublishPolicy::kVerified;
+  step();
+  EXPECT_EQ(status("SecretPublished"), "False Unverified");
+  EXPECT_FALSE(look().target.verification) << "one login at a time learns about the password";
+  database_fails(api::reason::kAuthenticationFailed);
+  EXPECT_FALSE(look().target.verification);
+  database_fails(api::reason::kOperatorCannotReachDatabase);
+  auto target = look().target.verification;
+  ASSERT_TRUE(target) << "by IPv6 alone: the pooler may be reached all the same";
+  EXPECT_EQ(target->connection.user, "postgres.abcdefghijklmnopqrst");
+  EXPECT_EQ(target->connection.hosts.at(0), (urls::HostPort{kGivenHost, 6543}));
+  EXPECT_EQ(target->connection.parameter("pgbouncer"), "") << "libpq would refuse it";
+  EXPECT_EQ(target->address, "");
+  EXPECT_EQ(target->refusal_pause, std::chrono::minutes(30));
+  see_.live.verification = {target->token, live::Outcome::kFailed, "VerificationFailed", "no"};
+  step();
+  EXPECT_EQ(status("Ready"), "False VerificationFailed");
+  EXPECT_EQ(see_.published.ownership, Ownership::kAbsent);
+  see_.live.verification = {target->token, live::Outcome::kOk, "", ""};
+  step();
+  EXPECT_EQ(published("DATABASE_URL"), kDirectUrl);
+  EXPECT_FALSE(look().target.verification) << "verified once, no more connections";
+  EXPECT_EQ(look().status.find("Ready")->status, api::ConditionStatus::kTrue);
+}
+
+TEST_F(SupabasePlanTest, AForeignSecretIsNeverTouched) {
+  see_.published.ownership = Ownership::kForeign;
+  see_.published.meta.name = "orders-pooler";
+  step();
+  EXPECT_EQ(status("SecretPublished"), "False NotOwned");
+  EXPECT_EQ(status("Stalled"), "True NotOwned");
+}
+
+}  // namespace
+}  // namespace pooler::reconcile
