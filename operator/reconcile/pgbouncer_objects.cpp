@@ -14,7 +14,7 @@ namespace pgbouncer = engine::pgbouncer;
 
 }  // namespace
 
-void PgBouncerObjects::write_network() {
+void PgBouncerObjects::write_base() {
   // Nothing is made for a PoolerConfig that can't be run.
   const bool can_run = !round_.spec_invalid && (found_.database || see_.workload.ours());
   round_.makes_objects = can_run && !blocked_by_others() && round_.admin;

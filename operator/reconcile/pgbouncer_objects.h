@@ -22,8 +22,8 @@ class PgBouncerObjects {
         writer_(writer),
         pods_(pods) {}
 
-  // The Services and the NetworkPolicy, where anything may be made at all.
-  void write_network();
+  // The operator's own Secret, the Services and the NetworkPolicy, where anything may be made.
+  void write_base();
   // Whether RELOADs may begin: a new configuration may need the new template.
   [[nodiscard]] bool template_written() const;
   // As the roll-out wants it.

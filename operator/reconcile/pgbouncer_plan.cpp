@@ -27,7 +27,7 @@ class PgBouncerPlan {
     const bool sound = check_spec();
     if (sound) resolve_database();
     writer_.take_admin();
-    objects_.write_network();
+    objects_.write_base();
     ask_database();
     settle_budget();
     settle_revision();

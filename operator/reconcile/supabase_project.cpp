@@ -125,7 +125,9 @@ Verdict SupabaseProject::loading() const {
 
 Verdict SupabaseProject::as_before(std::string_view type, std::string otherwise) const {
   const api::Condition* before = round_.config.status.find(type);
-  if (before == nullptr) return unknown(api::reason::kUnknown, std::move(otherwise));
+  if (before == nullptr || before->status == api::ConditionStatus::kFalse) {
+    return unknown(api::reason::kUnknown, std::move(otherwise));
+  }
   return {before->status, before->reason, before->message};
 }
 

@@ -47,7 +47,7 @@ class SupabaseProject {
     return round_.project != nullptr && round_.project->failure.has_value();
   }
   [[nodiscard]] std::string published_host() const;
-  // Nothing is known better than what was told last.
+  // Nothing is known better than what was told last; what was missing then may be there now.
   [[nodiscard]] Verdict as_before(std::string_view type, std::string otherwise) const;
   // ": pool size 15, at most 200 clients", as far as it is known.
   [[nodiscard]] std::string sizes() const;

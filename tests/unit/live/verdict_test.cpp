@@ -73,6 +73,24 @@ TEST(VerificationVerdicts, ReachedAndFailed) {
               HasSubstr("no such database"));
 }
 
+// What another try with the same password can't change.
+TEST(LoginRefused, IsTheServersWordOrOurs) {
+  EXPECT_TRUE(is_login_refused(error(Kind::kAuthentication, Phase::kLogin)));
+  pg::Error refused = error(Kind::kServer, Phase::kLogin);
+  for (const char* sqlstate : {"28P01", "28000"}) {
+    refused.sqlstate = sqlstate;
+    EXPECT_TRUE(is_login_refused(refused)) << sqlstate;
+  }
+  for (const char* sqlstate : {"53300", "57P03", "3D000", "XX000"}) {
+    refused.sqlstate = sqlstate;
+    EXPECT_FALSE(is_login_refused(refused)) << sqlstate;
+  }
+  refused.message = "(ECIRCUITBREAKER) too many authentication failures, new connections are "
+                    "temporarily blocked";
+  EXPECT_TRUE(is_login_refused(refused));
+  EXPECT_FALSE(is_login_refused(error(Kind::kTimeout, Phase::kLogin)));
+}
+
 TEST(ConsoleVerdicts, ARefusedLogin) {
   pg::Error refused = error(Kind::kServer, Phase::kLogin, "SASL authentication failed");
   refused.sqlstate = "08P01";
