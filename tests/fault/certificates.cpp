@@ -32,13 +32,13 @@ void extend(X509* certificate, X509* issuer, int nid, const std::string& value) 
   X509_EXTENSION_free(extension);
 }
 
-X509* unsigned_certificate(EVP_PKEY* key, const std::string& name) {
+X509* unsigned_certificate(EVP_PKEY* key, const std::string& name, long seconds) {
   static std::atomic<long> serial{1};
   X509* certificate = X509_new();
   X509_set_version(certificate, 2);
   ASN1_INTEGER_set(X509_get_serialNumber(certificate), serial++);
   X509_gmtime_adj(X509_getm_notBefore(certificate), -3600);
-  X509_gmtime_adj(X509_getm_notAfter(certificate), 86400);
+  X509_gmtime_adj(X509_getm_notAfter(certificate), seconds);
   X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_ASC,
                              reinterpret_cast<const unsigned char*>(name.c_str()), -1, -1, 0);
   X509_set_pubkey(certificate, key);
@@ -55,7 +55,7 @@ struct Authority::Parts {
 Authority::Authority() : parts_(std::make_unique<Parts>()) {
   static std::atomic<int> count{0};
   X509* certificate =
-      unsigned_certificate(parts_->key, "test authority " + std::to_string(++count));
+      unsigned_certificate(parts_->key, "test authority " + std::to_string(++count), 86400);
   X509_set_issuer_name(certificate, X509_get_subject_name(certificate));
   extend(certificate, certificate, NID_basic_constraints, "critical,CA:TRUE");
   X509_sign(certificate, parts_->key, EVP_sha256());
@@ -71,9 +71,10 @@ std::string Authority::pem() const {
   return to_pem([&](BIO* bio) { return PEM_write_bio_X509(bio, parts_->certificate); });
 }
 
-KeyPair Authority::issue(const std::string& names) const {
+KeyPair Authority::issue(const std::string& names, long seconds,
+                         const std::string& common_name) const {
   EVP_PKEY* key = EVP_EC_gen("P-256");
-  X509* certificate = unsigned_certificate(key, "test");
+  X509* certificate = unsigned_certificate(key, common_name, seconds);
   X509_set_issuer_name(certificate, X509_get_subject_name(parts_->certificate));
   if (!names.empty()) extend(certificate, parts_->certificate, NID_subject_alt_name, names);
   X509_sign(certificate, parts_->key, EVP_sha256());

@@ -1,4 +1,4 @@
-// Certificates made on the spot, for TLS servers of the tests.
+// Certificates made on the spot, for TLS servers and Secrets of the tests.
 #pragma once
 
 #include <memory>
@@ -18,8 +18,10 @@ class Authority {
   Authority(const Authority&) = delete;
   Authority& operator=(const Authority&) = delete;
   [[nodiscard]] std::string pem() const;
-  // `names` as OpenSSL's subjectAltName takes them: "IP:127.0.0.1,DNS:localhost". Empty: none.
-  [[nodiscard]] KeyPair issue(const std::string& names) const;
+  // `names` as OpenSSL's subjectAltName takes them: "IP:127.0.0.1,DNS:localhost". Empty: none. The
+  // certificate ends so many seconds from now; its subject is CN=`common_name`.
+  [[nodiscard]] KeyPair issue(const std::string& names, long seconds = 86400,
+                              const std::string& common_name = "test") const;
 
  private:
   struct Parts;
