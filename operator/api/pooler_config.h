@@ -48,6 +48,32 @@ struct SecretKeys {
   bool operator==(const SecretKeys&) const = default;
 };
 
+// TLS to the database. Empty names: not given.
+struct DatabaseTls {
+  enum class Mode { kDisable, kPrefer, kRequire, kVerifyCa, kVerifyFull };
+  std::optional<Mode> mode;
+  std::string ca_secret;
+  std::string ca_key = "ca.crt";
+  std::string client_secret;  // of type kubernetes.io/tls
+};
+// With an authority VerifyFull is the default. nullopt: what the database's URI says, else Prefer.
+[[nodiscard]] std::optional<DatabaseTls::Mode> mode_of(const DatabaseTls& tls);
+[[nodiscard]] std::string_view to_string(DatabaseTls::Mode mode);  // as libpq's sslmode has it
+
+// TLS between clients and pooler.
+struct ClientTls {
+  enum class Mode { kDisabled, kOptional, kRequired };
+  std::optional<Mode> mode;
+  std::string secret;  // of type kubernetes.io/tls; empty: not given
+};
+// Required is the default with a Secret, Disabled without.
+[[nodiscard]] ClientTls::Mode mode_of(const ClientTls& tls);
+
+// Keys of a Secret of type kubernetes.io/tls; cert-manager adds the last one.
+inline constexpr const char* kCertificateKey = "tls.crt";
+inline constexpr const char* kPrivateKeyKey = "tls.key";
+inline constexpr const char* kAuthoritiesKey = "ca.crt";
+
 // The Postgres server behind the pooler. Inline values win over the Secret's discrete keys, those
 // over its URI; the password comes only from the Secret. Empty string: not given.
 struct Database {
@@ -57,6 +83,7 @@ struct Database {
   std::optional<int> port;
   std::string name;
   std::string user;
+  DatabaseTls tls;
 };
 
 struct Scaling {
@@ -173,6 +200,7 @@ struct Spec {
   ConnectionSecret connection_secret;
   PgBouncer pgbouncer;
   std::optional<Supabase> supabase;  // with engine Supabase, and only then
+  ClientTls client_tls;
   Drain drain;
   Service service;
   NetworkPolicy network_policy;
@@ -212,6 +240,9 @@ struct PoolerConfig {
 
 // The rules of the CRD once more, and those that it can't express. Empty: valid.
 [[nodiscard]] std::vector<Problem> validate(const PoolerConfig& config);
+
+// Names of the Secrets with certificates that are in use, each once.
+[[nodiscard]] std::vector<std::string> certificate_secrets(const Spec& spec);
 
 [[nodiscard]] std::string_view to_string(Engine engine);
 [[nodiscard]] std::string_view to_string(PoolMode mode);  // as PgBouncer writes it

@@ -109,6 +109,42 @@ void check_identifier(Problems& problems, std::string_view field, const std::str
   }
 }
 
+void check_secret_name(Problems& problems, std::string_view field, const std::string& name) {
+  if (name.empty() || is_object_name(name)) return;
+  invalid(problems, field,
+          "must name a Secret of this namespace: lower-case letters, digits, '-' and '.'");
+}
+
+void check_database_tls(Problems& problems, const DatabaseTls& tls) {
+  using Mode = DatabaseTls::Mode;
+  const std::string field = "spec.database.tls.";
+  check_secret_name(problems, field + "caSecretRef.name", tls.ca_secret);
+  check_secret_name(problems, field + "clientCertSecretRef.name", tls.client_secret);
+  if (!is_secret_key(tls.ca_key)) {
+    invalid(problems, field + "caSecretRef.key",
+            "is no key that a Secret can have: letters, digits, '-', '_' and '.', at most 253");
+  }
+  const bool verifies = tls.mode == Mode::kVerifyCa || tls.mode == Mode::kVerifyFull;
+  if (!tls.ca_secret.empty() && tls.mode && !verifies) {
+    invalid(problems, field + "mode",
+            "does not check the server's certificate, and caSecretRef is there to check it: use "
+            "VerifyCA or VerifyFull, or take caSecretRef out");
+  }
+  if (!tls.client_secret.empty() && tls.mode == Mode::kDisable) {
+    invalid(problems, field + "clientCertSecretRef",
+            "is only ever shown on an encrypted connection: take it out, or use another mode than "
+            "Disable");
+  }
+}
+
+void check_client_tls(Problems& problems, const ClientTls& tls) {
+  check_secret_name(problems, "spec.clientTLS.secretRef.name", tls.secret);
+  if (mode_of(tls) == ClientTls::Mode::kDisabled || !tls.secret.empty()) return;
+  invalid(problems, "spec.clientTLS.secretRef",
+          "is required in the modes Optional and Required: name a Secret of type "
+          "kubernetes.io/tls");
+}
+
 void check_database(Problems& problems, const Database& database) {
   if (!is_object_name(database.secret_name)) {
     invalid(problems, "spec.database.secretRef.name",
@@ -122,6 +158,7 @@ void check_database(Problems& problems, const Database& database) {
   if (database.port) check_range(problems, "spec.database.port", *database.port, 1, 65535);
   check_identifier(problems, "spec.database.name", database.name);
   check_identifier(problems, "spec.database.user", database.user);
+  check_database_tls(problems, database.tls);
 }
 
 void check_replicas(Problems& problems, const Spec& spec) {
@@ -383,6 +420,7 @@ std::vector<Problem> validate(const PoolerConfig& config) {
   check_connection_secret(problems, config);
   check_published(problems, config.spec.connection_secret);
   check_pgbouncer(problems, config.spec.pgbouncer);
+  check_client_tls(problems, config.spec.client_tls);
   check_pod(problems, config.spec);
   check_service(problems, config.spec.service);
   check_engine(problems, config.spec);
@@ -416,6 +454,39 @@ bool is_binding_key(std::string_view name) {
   constexpr std::array<std::string_view, 9> kNames = {
       "type", "provider", "host", "port", "username", "password", "database", "uri", "ca.crt"};
   return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
+}
+
+std::optional<DatabaseTls::Mode> mode_of(const DatabaseTls& tls) {
+  if (tls.mode || tls.ca_secret.empty()) return tls.mode;
+  return DatabaseTls::Mode::kVerifyFull;
+}
+
+ClientTls::Mode mode_of(const ClientTls& tls) {
+  return tls.mode.value_or(tls.secret.empty() ? ClientTls::Mode::kDisabled
+                                              : ClientTls::Mode::kRequired);
+}
+
+std::vector<std::string> certificate_secrets(const Spec& spec) {
+  std::set<std::string> names = {spec.database.tls.ca_secret, spec.database.tls.client_secret};
+  if (mode_of(spec.client_tls) != ClientTls::Mode::kDisabled) names.insert(spec.client_tls.secret);
+  names.erase("");
+  return {names.begin(), names.end()};
+}
+
+std::string_view to_string(DatabaseTls::Mode mode) {
+  switch (mode) {
+    case DatabaseTls::Mode::kDisable:
+      return "disable";
+    case DatabaseTls::Mode::kPrefer:
+      return "prefer";
+    case DatabaseTls::Mode::kRequire:
+      return "require";
+    case DatabaseTls::Mode::kVerifyCa:
+      return "verify-ca";
+    case DatabaseTls::Mode::kVerifyFull:
+      return "verify-full";
+  }
+  return "";
 }
 
 std::string_view to_string(Engine engine) {

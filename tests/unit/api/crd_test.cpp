@@ -85,6 +85,7 @@ TEST(Crd, DefaultsAreThoseOfTheOperator) {
     PoolerConfig given = with(path, value);
     given.spec.scaling.max_replicas = bare.spec.scaling.max_replicas;  // what with() itself sets
     EXPECT_EQ(given.spec.database.keys, bare.spec.database.keys) << path;
+    EXPECT_EQ(given.spec.database.tls.ca_key, bare.spec.database.tls.ca_key) << path;
     EXPECT_EQ(given.spec.engine, bare.spec.engine) << path;
     EXPECT_EQ(given.spec.pool_mode, bare.spec.pool_mode) << path;
     EXPECT_EQ(given.spec.scaling.clients_per_replica, bare.spec.scaling.clients_per_replica);
@@ -113,7 +114,7 @@ TEST(Crd, DefaultsAreThoseOfTheOperator) {
     }
     ++defaults;
   });
-  EXPECT_EQ(defaults, 25);
+  EXPECT_EQ(defaults, 26);
 }
 
 TEST(Crd, RangesAreThoseOfValidate) {

@@ -27,7 +27,9 @@ TEST(Decode, ReadsEveryField) {
     "spec": {
       "database": {"secretRef": {"name": "orders-db", "keys": {"uri": "a", "host": "b", "port": "c",
                                  "dbname": "d", "user": "e", "password": "f"}},
-                   "host": "db.example.com", "port": 5433, "name": "orders", "user": "app"},
+                   "host": "db.example.com", "port": 5433, "name": "orders", "user": "app",
+                   "tls": {"mode": "VerifyCA", "caSecretRef": {"name": "db-ca", "key": "root.pem"},
+                           "clientCertSecretRef": {"name": "db-client"}}},
       "engine": "PgBouncer", "poolMode": "session",
       "scaling": {"mode": "Manual", "maxReplicas": 20, "clientsPerReplica": 500},
       "replicas": 3,
@@ -41,6 +43,7 @@ TEST(Decode, ReadsEveryField) {
                            "labels": {"team": "shop"}, "annotations": {"a.b/c": "d e"}},
       "pgbouncer": {"image": "pgbouncer:test", "paused": true,
                     "parameters": {"log_stats": "0", "a": ""}},
+      "clientTLS": {"mode": "Optional", "secretRef": {"name": "orders-tls"}},
       "service": {"type": "LoadBalancer", "port": 5432, "annotations": {"a/b": ""},
                   "externalHost": "pooler.example.com"},
       "networkPolicy": {"enabled": true, "from": [{"namespaceSelector": {}, "x": 1}]},
@@ -60,6 +63,12 @@ TEST(Decode, ReadsEveryField) {
   EXPECT_EQ(spec.database.port, 5433);
   EXPECT_EQ(spec.database.name, "orders");
   EXPECT_EQ(spec.database.user, "app");
+  EXPECT_EQ(spec.database.tls.mode, DatabaseTls::Mode::kVerifyCa);
+  EXPECT_EQ(spec.database.tls.ca_secret, "db-ca");
+  EXPECT_EQ(spec.database.tls.ca_key, "root.pem");
+  EXPECT_EQ(spec.database.tls.client_secret, "db-client");
+  EXPECT_EQ(spec.client_tls.mode, ClientTls::Mode::kOptional);
+  EXPECT_EQ(spec.client_tls.secret, "orders-tls");
   EXPECT_EQ(spec.pool_mode, PoolMode::kSession);
   EXPECT_EQ(spec.scaling.max_replicas, 20);
   EXPECT_EQ(spec.scaling.clients_per_replica, 500);

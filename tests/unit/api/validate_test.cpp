@@ -71,6 +71,47 @@ const Case kCases[] = {
      "spec.database.user"},
     {"control_in_name", [](auto& c) { c.spec.database.name = "a\tb"; }, "spec.database.name"},
     {"quote_in_name", [](auto& c) { c.spec.database.name = "it's \"x\""; }, ""},
+    {"verified_by_an_authority", [](auto& c) { c.spec.database.tls.ca_secret = "db-ca"; }, ""},
+    {"verified_by_name",
+     [](auto& c) {
+       c.spec.database.tls.ca_secret = "db-ca";
+       c.spec.database.tls.ca_key = "root.pem";
+       c.spec.database.tls.mode = DatabaseTls::Mode::kVerifyCa;
+     },
+     ""},
+    {"verified_by_public_authorities",
+     [](auto& c) { c.spec.database.tls.mode = DatabaseTls::Mode::kVerifyFull; }, ""},
+    {"authority_that_nothing_is_checked_by",
+     [](auto& c) {
+       c.spec.database.tls.ca_secret = "db-ca";
+       c.spec.database.tls.mode = DatabaseTls::Mode::kRequire;
+     },
+     "spec.database.tls.mode"},
+    {"authority_of_an_odd_name", [](auto& c) { c.spec.database.tls.ca_secret = "A"; },
+     "spec.database.tls.caSecretRef.name"},
+    {"authority_under_an_odd_key", [](auto& c) { c.spec.database.tls.ca_key = "a b"; },
+     "spec.database.tls.caSecretRef.key"},
+    {"certificate_for_the_server",
+     [](auto& c) {
+       c.spec.database.tls.client_secret = "client";
+       c.spec.database.tls.mode = DatabaseTls::Mode::kPrefer;
+     },
+     ""},
+    {"certificate_that_is_never_shown",
+     [](auto& c) {
+       c.spec.database.tls.client_secret = "client";
+       c.spec.database.tls.mode = DatabaseTls::Mode::kDisable;
+     },
+     "spec.database.tls.clientCertSecretRef"},
+    {"certificate_of_an_odd_name", [](auto& c) { c.spec.database.tls.client_secret = "-"; },
+     "spec.database.tls.clientCertSecretRef.name"},
+    {"client_tls", [](auto& c) { c.spec.client_tls.secret = "orders-tls"; }, ""},
+    {"client_tls_of_an_odd_name", [](auto& c) { c.spec.client_tls.secret = "a_b"; },
+     "spec.clientTLS.secretRef.name"},
+    {"client_tls_without_a_certificate",
+     [](auto& c) { c.spec.client_tls.mode = ClientTls::Mode::kOptional; },
+     "spec.clientTLS.secretRef"},
+    {"no_client_tls", [](auto& c) { c.spec.client_tls.mode = ClientTls::Mode::kDisabled; }, ""},
     {"no_replicas", [](auto& c) { c.spec.replicas.reset(); }, "spec.replicas"},
     {"zero_replicas", [](auto& c) { c.spec.replicas = 0; }, ""},
     {"negative_replicas", [](auto& c) { c.spec.replicas = -1; }, "spec.replicas"},
@@ -276,6 +317,44 @@ const Case kCases[] = {
 
 INSTANTIATE_TEST_SUITE_P(All, Validate, testing::ValuesIn(kCases),
                          [](const auto& instance) { return instance.param.what; });
+
+TEST(DatabaseTlsMode, FollowsFromTheAuthorityWhereItIsNotGiven) {
+  using Mode = DatabaseTls::Mode;
+  DatabaseTls tls;
+  EXPECT_EQ(mode_of(tls), std::nullopt);
+  tls.client_secret = "client";
+  EXPECT_EQ(mode_of(tls), std::nullopt);
+  tls.ca_secret = "db-ca";
+  EXPECT_EQ(mode_of(tls), Mode::kVerifyFull);
+  tls.mode = Mode::kVerifyCa;
+  EXPECT_EQ(mode_of(tls), Mode::kVerifyCa);
+  EXPECT_EQ(to_string(Mode::kDisable), "disable");
+  EXPECT_EQ(to_string(Mode::kPrefer), "prefer");
+  EXPECT_EQ(to_string(Mode::kRequire), "require");
+  EXPECT_EQ(to_string(Mode::kVerifyCa), "verify-ca");
+  EXPECT_EQ(to_string(Mode::kVerifyFull), "verify-full");
+}
+
+TEST(ClientTlsMode, FollowsFromTheSecretWhereItIsNotGiven) {
+  using Mode = ClientTls::Mode;
+  EXPECT_EQ(mode_of(ClientTls{}), Mode::kDisabled);
+  EXPECT_EQ(mode_of(ClientTls{std::nullopt, "orders-tls"}), Mode::kRequired);
+  EXPECT_EQ(mode_of(ClientTls{Mode::kOptional, "orders-tls"}), Mode::kOptional);
+  EXPECT_EQ(mode_of(ClientTls{Mode::kDisabled, "orders-tls"}), Mode::kDisabled);
+}
+
+TEST(CertificateSecrets, AreThoseInUse) {
+  Spec spec;
+  EXPECT_THAT(certificate_secrets(spec), testing::IsEmpty());
+  spec.database.tls.ca_secret = "a";
+  spec.database.tls.client_secret = "b";
+  spec.client_tls.secret = "a";
+  EXPECT_THAT(certificate_secrets(spec), testing::ElementsAre("a", "b"));
+  spec.client_tls = {ClientTls::Mode::kDisabled, "c"};
+  EXPECT_THAT(certificate_secrets(spec), testing::ElementsAre("a", "b"));
+  spec.client_tls.mode = ClientTls::Mode::kOptional;
+  EXPECT_THAT(certificate_secrets(spec), testing::ElementsAre("a", "b", "c"));
+}
 
 TEST(Words, AreThoseOfPgBouncer) {
   EXPECT_EQ(to_string(PoolMode::kTransaction), "transaction");
