@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "api/pooler_config.h"
+#include "base/certificates.h"
 #include "base/result.h"
 
 namespace pooler::urls {
@@ -29,6 +30,8 @@ struct Connection {
   std::string password;
   // Query parameters of the source URI in their order (sslmode, target_session_attrs, ...).
   std::vector<std::pair<std::string, std::string>> parameters;
+  // Towards these hosts; none where the spec names no Secret with some.
+  Certificates certificates;
 
   // Empty where absent.
   [[nodiscard]] std::string parameter(std::string_view name) const;
@@ -42,7 +45,8 @@ struct Connection {
 
 // The database that a PoolerConfig means: inline values, then the Secret's discrete keys, then its
 // URI. `secret` holds the decoded values. Where spec.database.secretRef.keys does not rename a key,
-// the names that other operators and products use are known, too (a table in resolve.cpp). Problem:
+// the names that other operators and products use are known, too (a table in resolve.cpp).
+// spec.database.tls decides sslmode before the URI does; certificates are not filled in. Problem:
 // SecretKeyMissing or SecretInvalid (or InvalidParameter for an inline value), with the field and
 // the remedy, never a value. `ns`: namespace of the PoolerConfig. Operators of databases publish
 // Secrets with the bare name of a Service; where `ns` is given, such a host becomes

@@ -141,10 +141,14 @@ std::map<std::string, std::string> published_keys(const Published& published,
     const Connection own = with_parameters(flagged(published.pooled), wanted.pooled_parameters);
     keys["DATABASE_POOLED_URL"] = written(own, Format::kUri);
   }
+  const std::string& direct_authorities = published.direct.certificates.authorities;
+  if (!direct_authorities.empty()) keys["direct-ca.crt"] = direct_authorities;
   for (const auto& [name, url, format] : wanted.keys) add(name, url, format);
   for (const auto& [name, url, format] : kBindingKeys) {
     keys[std::string(name)] = written(binding, format);
   }
+  const std::string& authorities = published.pooled.certificates.authorities;
+  if (!authorities.empty()) keys["ca.crt"] = authorities;
   return keys;
 }
 
@@ -162,14 +166,24 @@ std::string describe_keys(const api::ConnectionSecret& wanted) {
   return text.empty() ? "pooled-uri and direct-uri" : text;
 }
 
-Connection pooled_connection(const Connection& database, const std::string& host, int port) {
+Connection pooled_connection(const Connection& database, const std::string& host, int port,
+                             api::ClientTls::Mode tls) {
   Connection pooled = database;
+  pooled.certificates = {};
   pooled.hosts = {{host, port}};
   std::erase_if(pooled.parameters, [](const auto& parameter) {
     return !is_among(kPooledParameters, parameter.first);
   });
-  // The pooler has no TLS towards clients: said, so that no client insists on trying.
-  pooled.parameters.emplace_back("sslmode", "disable");
+  switch (tls) {
+    case api::ClientTls::Mode::kDisabled:  // said, so that no client insists on trying
+      pooled.parameters.emplace_back("sslmode", "disable");
+      break;
+    case api::ClientTls::Mode::kOptional:
+      break;
+    case api::ClientTls::Mode::kRequired:
+      pooled.parameters.emplace_back("sslmode", "require");
+      break;
+  }
   return pooled;
 }
 

@@ -84,6 +84,7 @@ class Resolver {
     connection.database = first_of(database_.name, dbname(), uri_.database);
     if (connection.database.empty()) connection.database = connection.user;
     connection.parameters = uri_.parameters;
+    set_sslmode(connection);
     require(connection.user, database_.keys.user, "user", "spec.database.user");
     require(connection.password, database_.keys.password, "password", "");
     if (problem_) return failure(*problem_);
@@ -269,6 +270,13 @@ class Resolver {
   std::string qualified(const std::string& host) const {
     const bool bare = host.find_first_of(".:") == std::string::npos && host != "localhost";
     return bare && !ns_.empty() ? host + "." + std::string(ns_) + ".svc" : host;
+  }
+
+  void set_sslmode(Connection& connection) const {
+    const auto mode = api::mode_of(database_.tls);
+    if (!mode) return;
+    std::erase_if(connection.parameters, [](const auto& each) { return each.first == "sslmode"; });
+    connection.parameters.emplace_back("sslmode", api::to_string(*mode));
   }
 
   void require(const std::string& found, const std::string& key, std::string_view what,

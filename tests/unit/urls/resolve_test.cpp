@@ -69,6 +69,21 @@ TEST(Resolve, PrefersInlineThenKeysThenUri) {
             "postgresql://inline-user:key-pw@inline-host:9/inline-db?sslmode=require");
 }
 
+TEST(Resolve, TlsOfTheSpecWinsOverTheUri) {
+  const Secret secret = {{"uri", "postgres://u:p@h:1/d?sslmode=disable&application_name=x"}};
+  api::Database tls = database();
+  tls.tls.client_secret = "client";
+  EXPECT_EQ(resolved(tls, secret).parameter("sslmode"), "disable");
+  tls.tls.ca_secret = "ca";
+  EXPECT_EQ(to_uri(resolved(tls, secret)),
+            "postgresql://u:p@h:1/d?application_name=x&sslmode=verify-full");
+  tls.tls.mode = api::DatabaseTls::Mode::kVerifyCa;
+  EXPECT_EQ(resolved(tls, secret).parameter("sslmode"), "verify-ca");
+  EXPECT_EQ(resolved(tls, {{"host", "h"}, {"username", "u"}, {"password", "p"}})
+                .parameter("sslmode"),
+            "verify-ca");
+}
+
 TEST(Resolve, FollowsRenamedKeys) {
   api::Database renamed = database();
   renamed.keys = {"a", "b", "c", "d", "e", "f"};
