@@ -35,6 +35,11 @@ urls::Connection connection_from(FuzzedDataProvider& provider) {
     connection.parameters.emplace_back("load_balance_hosts",
                                        provider.ConsumeBool() ? "random" : "x");
   }
+  if (provider.ConsumeBool()) {
+    connection.certificates.authorities = provider.ConsumeRandomLengthString(40);
+    connection.certificates.chain = provider.ConsumeRandomLengthString(40);
+    connection.certificates.key = provider.ConsumeRandomLengthString(40);
+  }
   connection.password = provider.ConsumeRemainingBytesAsString();
   return connection;
 }

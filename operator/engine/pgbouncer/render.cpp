@@ -17,6 +17,11 @@ constexpr std::string_view kRevisionPrefix = "rev-";
 constexpr std::string_view kDatabasesSuffix = ".databases.ini";
 constexpr std::string_view kSettingsSuffix = ".pgbouncer.ini";
 constexpr std::string_view kUsersSuffix = ".userlist.txt";
+constexpr std::string_view kServerAuthoritiesSuffix = ".server-ca.crt";
+constexpr std::string_view kServerChainSuffix = ".client.crt";
+constexpr std::string_view kServerKeySuffix = ".client.key";
+constexpr std::string_view kClientChainSuffix = ".tls.crt";
+constexpr std::string_view kClientKeySuffix = ".tls.key";
 constexpr std::string_view kFloorSetting = "default_pool_size";
 constexpr std::string_view kPeerId = "peer_id = ";
 constexpr std::string_view kMarker = "syslog_ident = ";
@@ -90,12 +95,51 @@ std::string databases_ini(const api::PoolerConfig& config, const urls::Connectio
 
 using Settings = std::vector<std::pair<std::string_view, std::string>>;
 
-// What the operator sets by itself; the user's parameters come into it.
-Settings own_settings(const api::PoolerConfig& config, const Inputs& inputs) {
-  const std::string floor = std::to_string(inputs.floor);
+// A file of certificates: what it holds, and the setting that leads to it.
+struct TlsFile {
+  std::string_view setting;
+  std::string_view suffix;
+  std::string_view bytes;
+};
+
+// Those that there are.
+std::vector<TlsFile> tls_files(const Inputs& inputs) {
+  const Certificates& server = inputs.database.certificates;
+  std::vector<TlsFile> files = {
+      {"server_tls_ca_file", kServerAuthoritiesSuffix, server.authorities},
+      {"server_tls_cert_file", kServerChainSuffix, server.chain},
+      {"server_tls_key_file", kServerKeySuffix, server.key},
+      {"client_tls_cert_file", kClientChainSuffix, inputs.client_tls.chain},
+      {"client_tls_key_file", kClientKeySuffix, inputs.client_tls.key}};
+  std::erase_if(files, [](const TlsFile& file) { return file.bytes.empty(); });
+  return files;
+}
+
+void add_tls(Settings& lines, const api::PoolerConfig& config, const Inputs& inputs,
+             std::string_view hash) {
   const std::string sslmode = inputs.database.parameter("sslmode");
+  lines.emplace_back("server_tls_sslmode", sslmode.empty() ? "prefer" : sslmode);
+  // Always: without a file that exists, turning TLS on later fails and keeps the old setting while
+  // SHOW CONFIG shows the new one (measured).
+  if (inputs.database.certificates.authorities.empty()) {
+    lines.emplace_back("server_tls_ca_file", kCaBundle);
+  }
+  const auto mode = api::mode_of(config.spec.client_tls);
+  if (mode != api::ClientTls::Mode::kDisabled) {
+    const bool required = mode == api::ClientTls::Mode::kRequired;
+    lines.emplace_back("client_tls_sslmode", required ? "require" : "allow");
+  }
+  for (const TlsFile& file : tls_files(inputs)) {
+    lines.emplace_back(file.setting, path_of(revision_file(hash, file.suffix)));
+  }
+}
+
+// What the operator sets by itself; the user's parameters come into it.
+Settings own_settings(const api::PoolerConfig& config, const Inputs& inputs,
+                      std::string_view hash) {
+  const std::string floor = std::to_string(inputs.floor);
   const int clients = 4 * config.spec.scaling.clients_per_replica;
-  return {
+  Settings lines = {
       {"listen_addr", "*"},
       {"listen_port", std::to_string(kPort)},
       {"listen_backlog", "4096"},
@@ -110,10 +154,9 @@ Settings own_settings(const api::PoolerConfig& config, const Inputs& inputs) {
       {"max_db_connections", floor},
       {"min_pool_size", "0"},
       {"reserve_pool_size", "0"},
-      {"server_tls_sslmode", sslmode.empty() ? "prefer" : sslmode},
-      // Always: without a file that exists, turning TLS on later fails and keeps the old setting
-      // while SHOW CONFIG shows the new one (measured).
-      {"server_tls_ca_file", std::string(kCaBundle)},
+  };
+  add_tls(lines, config, inputs, hash);
+  const Settings others = {
       {"server_login_retry", "1"},
       {"query_wait_timeout", "30"},
       {"dns_max_ttl", "2"},
@@ -124,12 +167,14 @@ Settings own_settings(const api::PoolerConfig& config, const Inputs& inputs) {
       {"ignore_startup_parameters", "extra_float_digits,options,search_path"},
       {"max_prepared_statements", "200"},
   };
+  lines.insert(lines.end(), others.begin(), others.end());
+  return lines;
 }
 
-// Everything but the two lines that carry the revision's hash. A parameter takes the place of what
-// the operator would set; others follow, by name.
-Settings settings(const api::PoolerConfig& config, const Inputs& inputs) {
-  Settings lines = own_settings(config, inputs);
+// Everything but the two lines at the end. A parameter takes the place of what the operator would
+// set; others follow, by name.
+Settings settings(const api::PoolerConfig& config, const Inputs& inputs, std::string_view hash) {
+  Settings lines = own_settings(config, inputs, hash);
   for (const auto& [name, value] : config.spec.pgbouncer.parameters) {
     const auto own = std::find_if(lines.begin(), lines.end(),
                                   [&key = name](const auto& line) { return line.first == key; });
@@ -142,12 +187,13 @@ Settings settings(const api::PoolerConfig& config, const Inputs& inputs) {
   return lines;
 }
 
-std::string settings_ini(const Settings& lines, std::string_view hash) {
+std::string settings_ini(const api::PoolerConfig& config, const Inputs& inputs,
+                         std::string_view hash) {
   std::string text;
   const auto add = [&](std::string_view key, std::string_view value) {
     text += std::string(key) + " =" + (value.empty() ? "" : " ") + std::string(value) + "\n";
   };
-  for (const auto& [key, value] : lines) add(key, value);
+  for (const auto& [key, value] : settings(config, inputs, hash)) add(key, value);
   add("auth_file", path_of(revision_file(hash, kUsersSuffix)));
   // Last, so that it proves everything before it.
   return text + std::string(kMarker) + std::string(hash) + "\n";
@@ -176,7 +222,7 @@ std::vector<std::string> identities(std::string_view databases, std::string_view
   return list;
 }
 
-std::string hash_of(std::string_view key, std::initializer_list<std::string_view> files) {
+std::string hash_of(std::string_view key, const std::vector<std::string_view>& files) {
   std::string message;
   for (const auto file : files) message += std::to_string(file.size()) + ":" + std::string(file);
   return hex_encode(hmac_sha256(key, message)).substr(0, kHashDigits);
@@ -276,15 +322,23 @@ int ordinals(const api::PoolerConfig& config) { return config.spec.scaling.max_r
 Revision render(const api::PoolerConfig& config, const Inputs& inputs) {
   assert(check(inputs.database).empty());
   assert(check_parameters(config.spec.pgbouncer.parameters).empty());
+  assert((api::mode_of(config.spec.client_tls) == api::ClientTls::Mode::kDisabled) ==
+         inputs.client_tls.chain.empty());
   const std::string databases = databases_ini(config, inputs.database);
   const std::string users = userlist(inputs.database, inputs.admin);
-  const Settings lines = settings(config, inputs);
+  const std::string unmarked = settings_ini(config, inputs, "");
+  const std::vector<TlsFile> tls = tls_files(inputs);
+  std::vector<std::string_view> hashed = {databases, users};
+  for (const TlsFile& file : tls) hashed.push_back(file.bytes);
+  hashed.insert(hashed.end(), {unmarked, inputs.image});
   Revision revision;
-  revision.hash =
-      hash_of(inputs.admin.hash_key, {databases, users, settings_ini(lines, ""), inputs.image});
+  revision.hash = hash_of(inputs.admin.hash_key, hashed);
   revision.files[revision_file(revision.hash, kDatabasesSuffix)] = databases;
   revision.files[revision_file(revision.hash, kUsersSuffix)] = users;
-  revision.files[settings_file_name(revision.hash)] = settings_ini(lines, revision.hash);
+  for (const TlsFile& file : tls) {
+    revision.files[revision_file(revision.hash, file.suffix)] = file.bytes;
+  }
+  revision.files[settings_file_name(revision.hash)] = settings_ini(config, inputs, revision.hash);
   return revision;
 }
 
@@ -368,6 +422,15 @@ std::string reload_obstacle(const std::map<std::string, std::string>& files,
     return "the database's name or a user is another";
   }
   return {};
+}
+
+std::optional<std::string> shown_certificate(const std::map<std::string, std::string>& files,
+                                             std::string_view hash) {
+  if (!files.contains(settings_file_name(hash))) return std::nullopt;
+  const auto chain = files.find(revision_file(hash, kClientChainSuffix));
+  if (chain == files.end()) return std::string();
+  auto leaf = read_leaf(chain->second);
+  return leaf.ok() ? std::optional(std::move(leaf->fingerprint)) : std::nullopt;
 }
 
 std::string settings_file_name(std::string_view hash) {

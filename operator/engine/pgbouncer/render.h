@@ -3,12 +3,14 @@
 // One Secret is mounted as a directory. Per revision it holds rev-<hash>.databases.ini
 // ([databases], [peers]), rev-<hash>.pgbouncer.ini (bare keys of [pgbouncer]; the last line is the
 // marker `syslog_ident = <hash>`, which a pod shows in SHOW CONFIG once it has loaded everything
-// before it) and rev-<hash>.userlist.txt. Per ordinal it holds <pod>.ini, which includes one
-// revision. A second [pgbouncer] header would reset every key of that section to its default
-// (measured on 1.24.1 and 1.26.1), so <pod>.ini has the only one.
+// before it) and rev-<hash>.userlist.txt; with TLS rev-<hash>.server-ca.crt, .client.crt and
+// .client.key towards the database, .tls.crt and .tls.key towards clients. Per ordinal it holds
+// <pod>.ini, which includes one revision. A second [pgbouncer] header would reset every key of that
+// section to its default (measured on 1.24.1 and 1.26.1), so <pod>.ini has the only one.
 //
 // A running process takes another revision by RELOAD, where reload_obstacle() has nothing against
-// it.
+// it. Certificates too; one that it can't load it passes over, with the new marker all the same
+// (measured): what it shows its clients is looked at besides, see shown_certificate().
 #pragma once
 
 #include <map>
@@ -18,6 +20,7 @@
 #include <vector>
 
 #include "api/pooler_config.h"
+#include "base/certificates.h"
 #include "urls/connection.h"
 
 namespace pooler::engine::pgbouncer {
@@ -42,6 +45,8 @@ struct Inputs {
       1;  // server connections that each ordinal owns: default_pool_size, max_db_connections
   // That reads the files: what one image could not load is a new revision for another.
   std::string image;
+  // What clients are shown; required unless spec.clientTLS is Disabled.
+  Certificates client_tls;
 };
 
 struct Revision {
@@ -88,6 +93,10 @@ struct Revision {
                                           std::string_view before, std::string_view after);
 // The floor that a revision's pgbouncer.ini holds; nullopt where the text is none of ours.
 [[nodiscard]] std::optional<int> floor_of(std::string_view pgbouncer_ini);
+// Fingerprint of the certificate that a process with this revision shows its clients; empty: it
+// encrypts nothing. nullopt: the revision is not among `files`.
+[[nodiscard]] std::optional<std::string> shown_certificate(
+    const std::map<std::string, std::string>& files, std::string_view hash);
 // Name of the Secret key of a revision's pgbouncer.ini.
 [[nodiscard]] std::string settings_file_name(std::string_view hash);
 // "rev-<hash>." -> hash, for every revision that has files among `names`.

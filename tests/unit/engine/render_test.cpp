@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "engine/pgbouncer/workload.h"
+#include "fault/certificates.h"
 #include "unit/engine/rendered.h"
 
 namespace pooler::engine::pgbouncer {
@@ -111,6 +112,55 @@ TEST(Render, FollowsTheSpec) {
   EXPECT_THAT(settings, HasSubstr("\nserver_tls_sslmode = verify-full\n"));
 }
 
+TEST(Render, TlsOfBothSides) {
+  api::PoolerConfig config = orders();
+  config.spec.client_tls.secret = "orders-tls";
+  Inputs in = inputs();
+  in.database.parameters = {{"sslmode", "verify-full"}};
+  in.database.certificates = {"ca of the server", "for the server", "its key"};
+  in.client_tls = {"ca of the pooler", "for clients", "and its key"};
+  const Revision revision = render(config, in);
+  EXPECT_EQ(RenderedFiles(config, in, revision).fault(), "");
+  const std::string settings = file(revision, ".pgbouncer.ini");
+  const std::string path = "/etc/pgbouncer/rev-" + revision.hash;
+  EXPECT_THAT(settings, HasSubstr("\nserver_tls_sslmode = verify-full\n"
+                                  "client_tls_sslmode = require\n"
+                                  "server_tls_ca_file = " +
+                                  path +
+                                  ".server-ca.crt\n"
+                                  "server_tls_cert_file = " +
+                                  path +
+                                  ".client.crt\n"
+                                  "server_tls_key_file = " +
+                                  path +
+                                  ".client.key\n"
+                                  "client_tls_cert_file = " +
+                                  path +
+                                  ".tls.crt\n"
+                                  "client_tls_key_file = " +
+                                  path + ".tls.key\n"));
+  EXPECT_EQ(file(revision, ".server-ca.crt"), "ca of the server");
+  EXPECT_EQ(file(revision, ".client.key"), "its key");
+  EXPECT_EQ(file(revision, ".tls.crt"), "for clients");
+  for (const auto& [name, bytes] : revision.files) {
+    EXPECT_EQ(bytes.find("ca of the pooler"), std::string::npos) << "only clients need it";
+  }
+  config.spec.client_tls.mode = api::ClientTls::Mode::kOptional;
+  EXPECT_THAT(file(render(config, in), ".pgbouncer.ini"),
+              HasSubstr("\nclient_tls_sslmode = allow\n"));
+}
+
+TEST(Render, OneSideOfTlsAlone) {
+  Inputs in = inputs();
+  in.database.certificates.chain = "for the server";
+  in.database.certificates.key = "its key";
+  const Revision revision = render(orders(), in);
+  EXPECT_EQ(RenderedFiles(orders(), in, revision).fault(), "");
+  const std::string settings = file(revision, ".pgbouncer.ini");
+  EXPECT_THAT(settings, HasSubstr("server_tls_ca_file = /etc/ssl/certs/ca-certificates.crt\n"));
+  EXPECT_THAT(settings, testing::Not(HasSubstr("client_tls")));
+}
+
 TEST(Render, ParametersTakeThePlaceOfWhatTheOperatorSetsOthersFollowByName) {
   const std::string plain = file(render(orders(), inputs()), ".pgbouncer.ini");
   api::PoolerConfig config = orders();
@@ -179,6 +229,18 @@ TEST(Render, HashTellsEveryDifferenceAndNothingElse) {
   changed([](auto&, Inputs& in) { in.database.database = "other"; });
   changed([](auto&, Inputs& in) { in.database.hosts.front().port = 1; });
   changed([](auto&, Inputs& in) { in.database.parameters = {{"sslmode", "disable"}}; });
+  changed([](auto&, Inputs& in) { in.database.certificates.authorities = "a"; });
+  changed([](auto&, Inputs& in) { in.database.certificates.authorities = "b"; });
+  changed([](auto&, Inputs& in) { in.database.certificates = {"", "a", "b"}; });
+  changed([](auto&, Inputs& in) { in.database.certificates = {"", "ab", ""}; });
+  for (const auto mode : {api::ClientTls::Mode::kOptional, api::ClientTls::Mode::kRequired}) {
+    for (const char* key : {"b", "c"}) {
+      changed([mode, key](api::PoolerConfig& config, Inputs& in) {
+        config.spec.client_tls = {mode, "tls"};
+        in.client_tls = {"", "a", key};
+      });
+    }
+  }
   changed([](auto&, Inputs& in) { in.admin = make_admin(std::string(kAdminRandomBytes, 's')); });
   changed([](auto&, Inputs& in) { in.admin.hash_key = "other"; });
   changed([](api::PoolerConfig& config, auto&) { config.spec.scaling.max_replicas = 4; });
@@ -336,6 +398,11 @@ TEST_F(ReloadObstacle, NoneForWhatALiveProcessTakes) {
   EXPECT_EQ(between(orders(), changed), "") << "open connections end with their transactions";
   changed.image = "pgbouncer:2";
   EXPECT_EQ(between(orders(), changed), "");
+  changed.database.certificates = {"ca", "chain", "key"};
+  changed.client_tls = {"", "chain", "key"};
+  config.spec.client_tls.secret = "orders-tls";
+  EXPECT_EQ(between(config, changed), "") << "certificates are read anew";
+  config.spec.client_tls = {};
   config.spec.pgbouncer.parameters = {{"max_prepared_statements", "5"}, {"log_stats", "0"}};
   EXPECT_EQ(between(config, inputs()), "");
 }
@@ -390,10 +457,28 @@ TEST(Floor, IsReadFromTheSettings) {
   }
 }
 
+TEST(ShownCertificate, IsTheRevisionsOwn) {
+  const fault::KeyPair pair = fault::Authority().issue("");
+  api::PoolerConfig config = orders();
+  config.spec.client_tls.secret = "orders-tls";
+  Inputs in = inputs();
+  in.client_tls = {"", pair.certificate, pair.key};
+  const Revision encrypted = render(config, in);
+  const Revision plain = render(orders(), inputs());
+  auto files = encrypted.files;
+  files.insert(plain.files.begin(), plain.files.end());
+  EXPECT_EQ(shown_certificate(files, encrypted.hash), read_leaf(pair.certificate)->fingerprint);
+  EXPECT_EQ(shown_certificate(files, plain.hash), "");
+  EXPECT_EQ(shown_certificate(files, "0123456789abcdef"), std::nullopt);
+  files["rev-" + encrypted.hash + ".tls.crt"] = "edited";
+  EXPECT_EQ(shown_certificate(files, encrypted.hash), std::nullopt);
+}
+
 TEST(Revisions, AreFoundAmongTheFiles) {
   const Revision one = render(orders(), inputs());
   Inputs changed = inputs();
   changed.floor = 6;
+  changed.database.certificates = {"ca", "chain", "key"};
   const Revision two = render(orders(), changed);
   auto files = one.files;
   files.insert(two.files.begin(), two.files.end());

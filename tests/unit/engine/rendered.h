@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/pgbouncer/parameters.h"
 #include "engine/pgbouncer/render.h"
 #include "engine/pgbouncer/workload.h"
 #include "unit/engine/ini_reader.h"
@@ -21,14 +22,45 @@ class RenderedFiles {
 
   // Empty: exactly the lines that are meant, no more and no fewer, with exactly the values meant.
   std::string fault() const {
-    if (revision_.files.size() != 3) return "not three files";
-    for (const auto& check : {databases(), settings(), users(), pods()}) {
+    if (revision_.files.size() != 3 + tls_files().size()) return "other files";
+    for (const auto& check : {databases(), settings(), users(), pods(), tls()}) {
       if (!check.empty()) return check;
     }
     return {};
   }
 
  private:
+  struct TlsFile {
+    std::string setting;
+    std::string suffix;
+    std::string bytes;
+  };
+
+  std::vector<TlsFile> tls_files() const {
+    const Certificates& server = inputs_.database.certificates;
+    std::vector<TlsFile> files = {
+        {"server_tls_ca_file", ".server-ca.crt", server.authorities},
+        {"server_tls_cert_file", ".client.crt", server.chain},
+        {"server_tls_key_file", ".client.key", server.key},
+        {"client_tls_cert_file", ".tls.crt", inputs_.client_tls.chain},
+        {"client_tls_key_file", ".tls.key", inputs_.client_tls.key},
+    };
+    std::erase_if(files, [](const TlsFile& each) { return each.bytes.empty(); });
+    return files;
+  }
+
+  std::string tls() const {
+    const std::string ini = file(".pgbouncer.ini");
+    for (const TlsFile& each : tls_files()) {
+      if (file(each.suffix) != each.bytes) return "tls: other bytes";
+      if (setting_of(ini, each.setting) !=
+          std::string(kMountPath) + "/rev-" + revision_.hash + each.suffix) {
+        return "tls: another path";
+      }
+    }
+    return {};
+  }
+
   const std::string& file(const std::string& suffix) const {
     return revision_.files.at("rev-" + revision_.hash + suffix);
   }
@@ -100,6 +132,8 @@ class RenderedFiles {
                                       "server_tls_sslmode",
                                       "syslog_ident",
                                       "unix_socket_dir"};
+    for (const TlsFile& each : tls_files()) expected.insert(each.setting);
+    if (!inputs_.client_tls.chain.empty()) expected.insert("client_tls_sslmode");
     for (const auto& [name, value] : config_.spec.pgbouncer.parameters) {
       expected.insert(name);
       const bool there = std::find(lines->begin(), lines->end(),
