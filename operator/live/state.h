@@ -50,7 +50,8 @@ struct PodState {
   std::string message;                  // why not
   bool login_refused = false;           // it answered and refused our login: it runs with another
                                         // admin password than the one of today
-  std::string marker;                   // that it shows: what it has really loaded
+  std::string marker;                   // that it shows: what it has really loaded, with its
+                                        // certificate
   std::string version;                  // "1.26.1"
   struct Reload {
     std::string marker;   // PodTarget::reload_to; empty: none was asked for
@@ -105,6 +106,9 @@ struct PodTarget {
   bool paused = false;
   // Its query_wait_timeout as its files have it, in seconds; empty: not known.
   std::string wait_limit;
+  // Revision -> fingerprint of the certificate that it shows with it; an empty text where it
+  // encrypts nothing. A revision that is not there is believed.
+  std::map<std::string, std::string> certificates = {};
 };
 
 struct ConsoleLogin {
@@ -118,6 +122,9 @@ struct VerificationTarget {
   // The Service's cluster IP, or a pod's: no DNS on the way. Empty: the name is looked up.
   std::string address;
   std::string token;
+  // Fingerprint of the certificate that the pooler must show; empty: whatever it shows. Where the
+  // connection says sslmode=disable it is not looked at.
+  std::string certificate = {};
   Duration refusal_pause{};  // as of DatabaseTarget
 };
 

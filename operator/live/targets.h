@@ -17,5 +17,6 @@ inline constexpr const char* kSystemRoots = "/etc/ssl/certs/ca-certificates.crt"
 // As a client that has the published URL, but without DNS where the address is given: the
 // certificate would be checked against the Service's name all the same.
 [[nodiscard]] pg::Target verification_target(const VerificationTarget& target);
+[[nodiscard]] bool expects_certificate(const VerificationTarget& target);
 
 }  // namespace pooler::live

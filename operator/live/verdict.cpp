@@ -31,6 +31,57 @@ bool never_reached(const pg::Error& error) {
   return error.phase == Phase::kConnect || error.phase == Phase::kName;
 }
 
+bool says(const pg::Error& error, std::string_view words) {
+  return error.message.find(words) != std::string::npos;
+}
+
+// By the words of libpq and OpenSSL, which have no codes for it.
+std::string tls_remedy(const pg::Error& error, const Certificates& ours) {
+  if (says(error, "does not support SSL")) {
+    return "the server offers no encryption: turn it on there, or set spec.database.tls.mode to "
+           "Prefer or Disable";
+  }
+  if (says(error, "certificate verify failed")) {
+    return ours.authorities.empty()
+               ? "the server's certificate has expired, or no public authority has issued it: name "
+                 "its own in spec.database.tls.caSecretRef"
+               : "the server's certificate has expired, or another authority has issued it than "
+                 "those in spec.database.tls.caSecretRef";
+  }
+  if (says(error, "root certificate")) {
+    return "sslrootcert in the URI is a file of the applications': name a Secret with the "
+           "authorities in spec.database.tls.caSecretRef";
+  }
+  if (says(error, "host name")) {
+    return "the server's certificate is for other hosts: correct the host in the database Secret "
+           "or in spec.database.host, or set spec.database.tls.mode to VerifyCA";
+  }
+  if (says(error, "alert") && (says(error, "certificate") || says(error, "unknown ca"))) {
+    return ours.chain.empty()
+               ? "the server asks for a certificate: name one in "
+                 "spec.database.tls.clientCertSecretRef"
+               : "the server refuses the certificate of spec.database.tls.clientCertSecretRef";
+  }
+  return "correct spec.database.tls (without it sslmode in the URI), or the server's certificate";
+}
+
+// What the server says of encryption and certificates in its own words, not in those of TLS.
+std::string tls_refusal(const pg::Error& error, const urls::Connection& connection) {
+  if (!error.sqlstate.starts_with("28")) return {};
+  if (says(error, "certificate")) {
+    return connection.certificates.chain.empty()
+               ? "name a client certificate in spec.database.tls.clientCertSecretRef"
+               : "correct the certificate in spec.database.tls.clientCertSecretRef: the server has "
+                 "to know its authority, and its common name to be the user's";
+  }
+  const bool plain = connection.parameter("sslmode") == "disable";
+  if (plain && (says(error, "no encryption") || says(error, "SSL off"))) {
+    return "set spec.database.tls.mode to Require or stricter (without it sslmode in the URI), or "
+           "allow this user without encryption in the server's pg_hba.conf";
+  }
+  return {};
+}
+
 // What the server itself said, by its SQLSTATE (Postgres manual, appendix A).
 Verdict database_refusal(const pg::Error& error, const urls::Connection& connection) {
   const std::string where = place(error.where);
@@ -46,11 +97,20 @@ Verdict database_refusal(const pg::Error& error, const urls::Connection& connect
             where + " has no connection left for " + who + in_words(error) +
                 ": close some, or raise the limit that is named there"};
   }
+  if (const std::string remedy = tls_refusal(error, connection); !remedy.empty()) {
+    return {std::string(reason::kTlsFailure),
+            where + " refuses the login of " + who + in_words(error) + ": " + remedy};
+  }
   if (is_login_refused(error) || error.sqlstate == "42501") {
+    // Postgres also blames the password for a certificate of another user.
+    const std::string certificate =
+        connection.certificates.chain.empty()
+            ? ""
+            : "the certificate in spec.database.tls.clientCertSecretRef, ";
     return {std::string(reason::kAuthenticationFailed),
             where + " refuses the login of " + who + in_words(error) +
-                ": correct user name and password in the database Secret, or what the server "
-                "allows them"};
+                ": correct user name and password in the database Secret, " + certificate +
+                "or what the server allows them"};
   }
   if (error.sqlstate.starts_with("57P")) {
     return {std::string(reason::kConnectionRefused),
@@ -78,8 +138,8 @@ Verdict database_verdict(const pg::Error& error, const urls::Connection& connect
                   ": correct the host in the database Secret or in spec.database.host"};
     case Kind::kTls:
       return {std::string(reason::kTlsFailure),
-              "no encrypted connection to " + where + in_words(error) +
-                  ": correct sslmode, or the server's certificate"};
+              "no encrypted connection to " + where + in_words(error) + ": " +
+                  tls_remedy(error, connection.certificates)};
     case Kind::kAuthentication:
       return {std::string(reason::kAuthenticationFailed),
               "no login at " + where + " as user " + quoted(connection.user) + in_words(error) +
@@ -115,6 +175,13 @@ Verdict verification_verdict(const pg::Error& error) {
   }
   return {std::string(reason::kVerificationFailed),
           "a query through " + where + " with the published credentials fails" + in_words(error)};
+}
+
+Verdict certificate_verdict(const pg::Endpoint& pooler) {
+  return {std::string(reason::kVerificationFailed),
+          place(pooler) +
+              " shows another certificate than that of spec.clientTLS.secretRef, or none: "
+              "PgBouncer could not load it; its log says why"};
 }
 
 std::string console_message(const pg::Error& error) {

@@ -16,6 +16,8 @@ struct Verdict {
 
 [[nodiscard]] Verdict database_verdict(const pg::Error& error, const urls::Connection& connection);
 [[nodiscard]] Verdict verification_verdict(const pg::Error& error);
+// It answers, and shows another certificate than it should.
+[[nodiscard]] Verdict certificate_verdict(const pg::Endpoint& pooler);
 [[nodiscard]] std::string console_message(const pg::Error& error);
 // The login was refused for what it said: another try with the same password is of no use.
 [[nodiscard]] bool is_login_refused(const pg::Error& error);

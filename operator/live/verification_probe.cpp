@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "live/targets.h"
-#include "live/verdict.h"
 
 namespace pooler::live {
 namespace {
@@ -24,6 +23,7 @@ VerificationProbe::VerificationProbe(pg::SessionFactory& sessions, const Verific
                                      MonotonicTime not_before)
     : Probe(sessions, verification_target(target), kQueryTimeout,
             Backoff{milliseconds(300), seconds(2)}, not_before),
+      certificate_(expects_certificate(target) ? target.certificate : ""),
       password_(target.connection.password),
       refusal_pause_(target.refusal_pause) {
   state_.token = target.token;
@@ -37,6 +37,10 @@ std::optional<std::string> VerificationProbe::question(MonotonicTime now) {
 
 void VerificationProbe::answered(const Answer& answer, const pg::Session& session,
                                  MonotonicTime now) {
+  if (answer.ok() && !certificate_.empty() && session.peer_certificate() != certificate_) {
+    leave_until(now + kAgainEvery);  // another certificate takes another session
+    return fail(certificate_verdict(session.peer()), now);
+  }
   if (answer.ok() && is_one(answer.value())) {
     state_.outcome = Outcome::kOk;
     state_.reason.clear();
@@ -46,21 +50,20 @@ void VerificationProbe::answered(const Answer& answer, const pg::Session& sessio
   pg::Error error;
   error.phase = pg::Error::Phase::kSession;
   error.where = session.peer();
-  fail(answer.ok() ? error : answer.error(), now);
+  fail(verification_verdict(answer.ok() ? error : answer.error()), now);
 }
 
 void VerificationProbe::failed(const pg::Error& error, bool, MonotonicTime now) {
   ask_at_ = now;
-  fail(error, now);
+  fail(verification_verdict(error), now);
   if (refusal_pause_ == Duration::zero() || !is_login_refused(error)) return;
   refused_ = RefusedPassword{password_, now + refusal_pause_, state_.message};
   hold_until(refused_->until);
 }
 
-void VerificationProbe::fail(const pg::Error& error, MonotonicTime now) {
+void VerificationProbe::fail(Verdict verdict, MonotonicTime now) {
   if (!failing_since_) failing_since_ = now;
   state_.persistent = now - *failing_since_ >= kPersistent;
-  Verdict verdict = verification_verdict(error);
   state_.outcome = Outcome::kFailed;
   state_.reason = std::move(verdict.reason);
   state_.message = std::move(verdict.message);

@@ -7,6 +7,7 @@
 
 #include "live/probe.h"
 #include "live/state.h"
+#include "live/verdict.h"
 
 namespace pooler::live {
 
@@ -28,8 +29,9 @@ class VerificationProbe final : public Probe {
   void failed(const pg::Error& error, bool had_answered, MonotonicTime now) override;
 
  private:
-  void fail(const pg::Error& error, MonotonicTime now);
+  void fail(Verdict verdict, MonotonicTime now);
 
+  const std::string certificate_;  // that has to be shown; empty: any, or none
   const std::string password_;
   const Duration refusal_pause_;
   std::optional<RefusedPassword> refused_;  // only where there is a pause

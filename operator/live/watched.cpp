@@ -55,6 +55,7 @@ void Watched::set_pods(const LiveTarget& target, MonotonicTime now) {
   for (const PodTarget& wanted : target.pods) {
     Pod& pod = pods_[wanted.uid];
     if (pod.probe && same(pod.target, wanted) && same(pod.login, target.console)) {
+      pod.probe->expect(wanted.certificates);
       pod.probe->reload_to(wanted.reload_to, now);
       pod.probe->follow(wanted.moves, now);
       pod.probe->pause(wanted.paused, wanted.wait_limit, now);
@@ -65,6 +66,7 @@ void Watched::set_pods(const LiveTarget& target, MonotonicTime now) {
     pod.login = target.console;
     if (wanted.address.empty() || target.console.user.empty()) continue;
     pod.probe = std::make_unique<PodProbe>(sessions_, wanted, target.console, now);
+    pod.probe->expect(wanted.certificates);
     pod.probe->reload_to(wanted.reload_to, now);
     pod.probe->follow(wanted.moves, now);
     pod.probe->pause(wanted.paused, wanted.wait_limit, now);

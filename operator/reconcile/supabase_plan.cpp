@@ -143,8 +143,11 @@ class SupabasePlan {
     const urls::Connection pooled = encrypted(urls::with_parameters(
         round_.ways->pooled, config_.spec.connection_secret.pooled_parameters));
     const std::string token = token_of("pooled " + urls::to_uri(pooled));
-    plan_.target.verification = live::VerificationTarget{
-        .connection = pooled, .address = "", .token = token, .refusal_pause = kRefusalPause};
+    plan_.target.verification = live::VerificationTarget{.connection = pooled,
+                                                         .address = "",
+                                                         .token = token,
+                                                         .certificate = "",
+                                                         .refusal_pause = kRefusalPause};
     const live::VerificationState& trial = see_.live.verification;
     if (trial.token != token || trial.outcome == live::Outcome::kUnknown) {
       publisher_.wait("a query through the pooler is being tried");

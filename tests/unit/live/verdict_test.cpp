@@ -55,6 +55,67 @@ TEST(Verdicts, NameThePlaceWithItsAddress) {
   EXPECT_THAT(database_verdict(v6, orders()).message, HasSubstr("[2001:db8::7]:5432 refuses"));
 }
 
+TEST(TlsVerdicts, NameTheFieldToMend) {
+  struct Case {
+    const char* words;
+    Certificates ours;
+    const char* field;
+  };
+  const Certificates none;
+  const Certificates all = {"authorities", "chain", "key"};
+  const Case cases[] = {
+      {"server does not support SSL, but SSL was required", none, "spec.database.tls.mode"},
+      {"SSL error: certificate verify failed", none, "name its own in spec.database.tls.caSecretRef"},
+      {"SSL error: certificate verify failed", all, "those in spec.database.tls.caSecretRef"},
+      {"server certificate for \"a\" does not match host name \"b\"", all, "spec.database.host"},
+      {"root certificate file \"/ca\" does not exist", none, "spec.database.tls.caSecretRef"},
+      {"SSL error: tlsv13 alert certificate required", none,
+       "name one in spec.database.tls.clientCertSecretRef"},
+      {"SSL error: tlsv1 alert unknown ca", all,
+       "refuses the certificate of spec.database.tls.clientCertSecretRef"},
+      {"SSL error: unsupported protocol", all, "spec.database.tls"},
+  };
+  for (const auto& [words, ours, field] : cases) {
+    urls::Connection connection = orders();
+    connection.certificates = ours;
+    const Verdict verdict =
+        database_verdict(error(Kind::kTls, Phase::kLogin, words), connection);
+    EXPECT_EQ(verdict.reason, "TLSFailure");
+    EXPECT_THAT(verdict.message, HasSubstr(words));
+    EXPECT_THAT(verdict.message, HasSubstr(field));
+  }
+}
+
+TEST(TlsVerdicts, InTheServersOwnWords) {
+  const auto verdict = [](const std::string& words, const urls::Connection& connection) {
+    pg::Error refusal = error(Kind::kServer, Phase::kLogin, words);
+    refusal.sqlstate = "28000";
+    return database_verdict(refusal, connection);
+  };
+  const std::string asked = "connection requires a valid client certificate";
+  urls::Connection connection = orders();
+  EXPECT_EQ(verdict(asked, connection).reason, "TLSFailure");
+  EXPECT_THAT(verdict(asked, connection).message,
+              HasSubstr("name a client certificate in spec.database.tls.clientCertSecretRef"));
+  connection.certificates.chain = "chain";
+  EXPECT_THAT(verdict("certificate authentication failed for user \"app\"", connection).message,
+              HasSubstr("common name"));
+  EXPECT_THAT(verdict("password authentication failed for user \"app\"", connection).message,
+              HasSubstr("the certificate in spec.database.tls.clientCertSecretRef"));
+  const std::string plain = "no pg_hba.conf entry for host \"10.0.0.1\", no encryption";
+  EXPECT_EQ(verdict(plain, connection).reason, "AuthenticationFailed");
+  connection.parameters = {{"sslmode", "disable"}};
+  EXPECT_EQ(verdict(plain, connection).reason, "TLSFailure");
+  EXPECT_THAT(verdict(plain, connection).message, HasSubstr("spec.database.tls.mode"));
+}
+
+TEST(VerificationVerdicts, AnotherCertificate) {
+  const Verdict verdict = certificate_verdict({"orders-pooler.shop.svc", "10.96.0.7", 6432});
+  EXPECT_EQ(verdict.reason, "VerificationFailed");
+  EXPECT_THAT(verdict.message, HasSubstr("orders-pooler.shop.svc:6432 (10.96.0.7)"));
+  EXPECT_THAT(verdict.message, HasSubstr("spec.clientTLS.secretRef"));
+}
+
 TEST(VerificationVerdicts, NotReached) {
   for (const Kind kind : {Kind::kRefused, Kind::kTimeout, Kind::kUnreachable}) {
     const Verdict verdict = verification_verdict(error(kind, Phase::kConnect));

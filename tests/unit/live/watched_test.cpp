@@ -78,6 +78,16 @@ TEST_F(WatchedTest, APodWithoutAnAddressIsUnknown) {
   EXPECT_EQ(watched_.state().pods.at("u1").marker, "rev1");
 }
 
+TEST_F(WatchedTest, CertificatesOfThePods) {
+  target_.pods[0].certificates = {{"rev1", "f1"}};
+  set();
+  EXPECT_EQ(watched_.state().pods.at("u1").marker, "pgbouncer") << "it shows none";
+  EXPECT_EQ(watched_.state().pods.at("u2").marker, "rev1");
+  target_.pods[0].certificates = {{"rev1", ""}};
+  set(seconds(11));
+  EXPECT_EQ(watched_.state().pods.at("u1").marker, "rev1");
+}
+
 TEST_F(WatchedTest, AnotherConsolePassword) {
   set();
   target_.console.password = "other";
@@ -138,7 +148,7 @@ TEST_F(WatchedTest, ARefusedPasswordIsNotTriedAgainForAWhileByAnyProbe) {
   target_.database.reset();
   set();
   target_.database = {orders(), "t3", std::chrono::minutes(30)};
-  target_.verification = {orders(), "10.96.0.9", "v1", std::chrono::minutes(30)};
+  target_.verification = {orders(), "10.96.0.9", "v1", {}, std::chrono::minutes(30)};
   set();
   EXPECT_EQ(database().connects(), 1);
   EXPECT_EQ(service().connects(), 0);
