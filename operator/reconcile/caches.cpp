@@ -1,5 +1,6 @@
 #include "reconcile/caches.h"
 
+#include <algorithm>
 #include <string>
 
 namespace pooler::reconcile {
@@ -31,9 +32,10 @@ std::vector<kube::ObjectKey> users_of_secret(const Caches& caches, const kube::O
   std::vector<kube::ObjectKey> users;
   for (const auto& object : caches.configs.list(secret.ns)) {
     const api::Spec& spec = object->config->spec;
-    const bool has_token = spec.supabase && spec.supabase->token_secret_name == secret.name;
-    if (spec.database.secret_name == secret.name || spec.connection_secret.name == secret.name ||
-        has_token) {
+    std::vector<std::string> names = api::certificate_secrets(spec);
+    names.insert(names.end(), {spec.database.secret_name, spec.connection_secret.name});
+    if (spec.supabase) names.push_back(spec.supabase->token_secret_name);
+    if (std::find(names.begin(), names.end(), secret.name) != names.end()) {
       users.push_back(object->meta.key());
     }
   }

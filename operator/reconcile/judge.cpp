@@ -66,7 +66,9 @@ class Judge {
 
   [[nodiscard]] Verdict configuration() const {
     if (found_.configuration) return *found_.configuration;
-    if (see_.write_refused.empty()) return yes(api::reason::kValid, "the spec can be run");
+    if (see_.write_refused.empty()) {
+      return yes(api::reason::kValid, "the spec can be run" + found_.certificates_end);
+    }
     return no(api::reason::kInvalidPodTemplate,
               "the API server refuses what is made of this spec: " + see_.write_refused);
   }

@@ -33,7 +33,8 @@ struct Findings {
   bool writing = false;        // objects are being written in this very round
   bool way_in_proven = true;   // connections through the Service reach a pod
   std::string binding;         // name of the published Secret, once it is published
-  std::optional<Verdict> configuration;  // what is wrong with the spec or the database Secret
+  std::optional<Verdict> configuration;  // what is wrong with the spec or a Secret that it names
+  std::string certificates_end;          // for people: when; empty: there are none
   // Where the operator runs no pods: what becomes of the conditions about them.
   std::optional<Verdict> availability;
   std::optional<Verdict> loading;

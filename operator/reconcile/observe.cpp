@@ -195,6 +195,11 @@ kube::ApiResult<Observed> Observer::observe(const PoolerConfigObject& object) {
     if (!token) return failure(token.error());
     seen.token_secret = std::move(token).value();
   }
+  for (const std::string& name : api::certificate_secrets(config.spec)) {
+    auto secret = referenced_secret(at(name));
+    if (!secret) return failure(secret.error());
+    if (*secret) seen.certificate_secrets.emplace(name, std::move(**secret));
+  }
 
   const std::string workload = pgbouncer::workload_name(config);
   for (const auto& problem :

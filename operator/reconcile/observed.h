@@ -14,6 +14,7 @@
 #include "hosted/projects.h"
 #include "kube/meta.h"
 #include "live/state.h"
+#include "reconcile/certificates.h"
 #include "reconcile/share.h"
 
 namespace pooler::reconcile {
@@ -73,6 +74,7 @@ struct Observed {
   std::optional<std::map<std::string, std::string>> database_secret;  // nullopt: there is none
   // Of spec.supabase.managementTokenSecretRef; nullopt: there is none, or none is named.
   std::optional<std::map<std::string, std::string>> token_secret;
+  SecretsByName certificate_secrets;  // that the spec names, and that there are
   SecretChild admin;
   SecretChild files;
   SecretChild published;

@@ -119,17 +119,21 @@ void PgBouncerObjects::write_files() {
 }
 
 std::set<std::string> PgBouncerObjects::revisions_in_use() const {
-  constexpr std::size_t kMost = 8;  // a pod that can't be asked must not make the Secret grow
+  // A pod that can't be asked must not make the Secret grow: 1 MiB is the most that it may have.
+  constexpr std::size_t kMost = 8;
+  constexpr std::size_t kMostBytes = 512 * 1024;
   std::set<std::string> used;
   for (const auto& [ordinal, marker] : found_.rollout.assign) {
     used.insert(pgbouncer::revision_of(marker));
   }
   const auto known = pgbouncer::revisions_in(see_.files.data);
+  std::size_t bytes = 0;
+  for (const auto& [name, file] : see_.files.data) bytes += file.size();
   for (const Ordinal& pod : found_.ordinals) {
     if (!pod.exists || pod.deleting) continue;
     if (!pod.loaded.empty()) {
       used.insert(pgbouncer::revision_of(pod.loaded));
-    } else if (known.size() <= kMost) {
+    } else if (known.size() <= kMost && bytes <= kMostBytes) {
       used.insert(known.begin(), known.end());
     }
   }

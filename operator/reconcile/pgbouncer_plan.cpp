@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "engine/pgbouncer/parameters.h"
 #include "engine/pgbouncer/workload.h"
+#include "reconcile/certificates.h"
 #include "reconcile/pgbouncer_objects.h"
 #include "reconcile/pgbouncer_pods.h"
 #include "reconcile/pgbouncer_way_in.h"
@@ -26,6 +27,7 @@ class PgBouncerPlan {
   Plan run() {
     const bool sound = check_spec();
     if (sound) resolve_database();
+    if (sound) take_client_certificates();
     writer_.take_admin();
     objects_.write_base();
     ask_database();
@@ -101,8 +103,20 @@ class PgBouncerPlan {
     if (!resolved) return round_.refuse(resolved.error());
     const auto problems = pgbouncer::check(*resolved);
     if (!problems.empty()) return round_.refuse(problems.front());
+    auto read = database_certificates(config_, see_.certificate_secrets, see_.now);
+    if (!read) return round_.refuse(read.error());
+    round_.tell_end("spec.database.tls.clientCertSecretRef", *read);
+    resolved->certificates = std::move(read->certificates);
     found_.database = std::move(resolved).value();
-    round_.database_token = token_of(urls::to_uri(*found_.database));
+    round_.database_token = token_of(*found_.database);
+  }
+
+  // Without them the database is asked all the same, and nothing new is rendered.
+  void take_client_certificates() {
+    auto read = client_certificates(config_, see_.certificate_secrets, see_.now);
+    if (!read) return round_.refuse(read.error());
+    round_.tell_end("spec.clientTLS.secretRef", *read);
+    round_.client_tls = std::move(read->certificates);
   }
 
   // ---- budget and revision
@@ -143,9 +157,12 @@ class PgBouncerPlan {
   // A new revision needs a login with the very values that it will use, and a budget that was just
   // read. One that the files already have needs neither: nothing changes.
   void settle_revision() {
-    if (!round_.admin || !found_.database || round_.floor < 1 || round_.spec_invalid) return;
-    auto revision =
-        pgbouncer::render(config_, {*found_.database, *round_.admin, round_.floor, round_.image()});
+    if (!round_.admin || !found_.database || !round_.client_tls || round_.floor < 1 ||
+        round_.spec_invalid) {
+      return;
+    }
+    auto revision = pgbouncer::render(config_, {*found_.database, *round_.admin, round_.floor,
+                                                round_.image(), *round_.client_tls});
     const bool known = see_.files.data.contains(pgbouncer::settings_file_name(revision.hash));
     const bool lost = !see_.files.ours() && see_.workload.ours();  // the Secret was deleted by hand
     if (!known && !lost && (!found_.database_answers() || remembered_)) return;

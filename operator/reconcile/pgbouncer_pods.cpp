@@ -83,7 +83,7 @@ void PgBouncerPods::try_canary() {
   urls::Connection way = pooled_way(round_);
   way.hosts = {{pgbouncer::service_host(config_), pgbouncer::kPort}};
   const std::string& marker = found_.ordinals.at(static_cast<std::size_t>(pod->ordinal)).loaded;
-  plan_.target.verification = {way, pod->address, trial_token(*pod, marker)};
+  plan_.target.verification = {way, pod->address, trial_token(*pod, marker), round_.certificate()};
 }
 
 const ObservedPod* PgBouncerPods::pod_at(int ordinal) const {
@@ -144,8 +144,19 @@ void PgBouncerPods::replace(int ordinal) {
 
 // ---- what live does
 
+std::map<std::string, std::string> PgBouncerPods::certificates() const {
+  std::map<std::string, std::string> shown;
+  const auto files = round_.known_files();
+  for (const std::string& revision : pgbouncer::revisions_in(files)) {
+    auto leaf = pgbouncer::shown_certificate(files, revision);
+    if (leaf) shown.emplace(revision, std::move(*leaf));
+  }
+  return shown;
+}
+
 void PgBouncerPods::ask() {
   if (!round_.admin) return;
+  const auto shown = certificates();
   plan_.target.console = {std::string(pgbouncer::kAdminUser), round_.admin->password};
   for (const ObservedPod& pod : see_.pods) {
     if (pod.deleting || pod.address.empty()) continue;
@@ -158,7 +169,8 @@ void PgBouncerPods::ask() {
          .reload_to = reload == found_.rollout.reload.end() ? std::string() : reload->second,
          .moves = moves(),
          .paused = round_.paused(),
-         .wait_limit = wait_limit(pod)});
+         .wait_limit = wait_limit(pod),
+         .certificates = shown});
   }
 }
 

@@ -2,6 +2,7 @@
 // the trial of a new configuration. Only for the .cpp files of this folder.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -40,6 +41,8 @@ class PgBouncerPods {
   [[nodiscard]] const ObservedPod* pod_at(int ordinal) const;
   [[nodiscard]] live::PodState::Reload reload_state(const ObservedPod& pod) const;
   [[nodiscard]] std::optional<int> moves() const;
+  // What clients are shown by each revision of which the files are known.
+  [[nodiscard]] std::map<std::string, std::string> certificates() const;
   // By the files that it has loaded.
   [[nodiscard]] std::string wait_limit(const ObservedPod& pod) const;
 

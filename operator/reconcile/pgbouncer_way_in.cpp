@@ -14,7 +14,9 @@ using api::ConditionStatus;
 
 urls::Connection pooled_way(const PgBouncerRound& round) {
   const urls::HostPort way = pgbouncer::way_in(round.config);
-  auto pooled = urls::pooled_connection(*round.found.database, way.host, way.port);
+  auto pooled = urls::pooled_connection(*round.found.database, way.host, way.port,
+                                        api::mode_of(round.config.spec.client_tls));
+  if (round.client_tls) pooled.certificates.authorities = round.client_tls->authorities;
   pooled.database = pgbouncer::client_database_name(*round.found.database);
   return pooled;
 }
@@ -39,9 +41,11 @@ void PgBouncerWayIn::try_it() {
       (was_available && !(to_publish && all_loaded())))
     return;
 
+  // Until all have loaded it, some may rightly show another one.
+  const std::string shown = all_loaded() ? round_.certificate() : "";
   const std::string token =
-      token_of(urls::to_uri(pooled) + " " + see_.client.cluster_ip + " " + serving);
-  plan_.target.verification = {pooled, see_.client.cluster_ip, token};
+      token_of(urls::to_uri(pooled) + " " + see_.client.cluster_ip + " " + serving + shown);
+  plan_.target.verification = {pooled, see_.client.cluster_ip, token, shown};
   const live::VerificationState& state = see_.live.verification;
   if (state.token != token || state.outcome == live::Outcome::kUnknown) return;
   trial_ = &state;

@@ -17,6 +17,13 @@ void Round::look_again(Duration after) {
   plan.look_again = plan.look_again ? std::min(*plan.look_again, after) : after;
 }
 
+void Round::tell_end(const char* field, const CheckedCertificates& read) {
+  if (!read.end) return;
+  found.certificates_end += std::string("; the certificate of ") + field + " is valid until " +
+                            rfc3339(*read.end);
+  look_again(*read.end - see.now);
+}
+
 std::map<std::string, std::string> PgBouncerRound::known_files() const {
   std::map<std::string, std::string> files;
   if (found.target) files = found.target->files;
@@ -24,6 +31,17 @@ std::map<std::string, std::string> PgBouncerRound::known_files() const {
   return files;
 }
 
+std::string PgBouncerRound::certificate() const {
+  if (!found.target) return {};
+  return engine::pgbouncer::shown_certificate(found.target->files, found.target->hash).value_or("");
+}
+
 std::string token_of(const std::string& text) { return hex_encode(sha256(text)); }
+
+std::string token_of(const urls::Connection& login) {
+  const Certificates& tls = login.certificates;
+  return token_of(urls::to_uri(login) + "\n" + tls.authorities + "\n" + tls.chain + "\n" +
+                  tls.key);
+}
 
 }  // namespace pooler::reconcile

@@ -7,9 +7,11 @@
 #include <string>
 
 #include "engine/pgbouncer/render.h"
+#include "reconcile/certificates.h"
 #include "reconcile/judge.h"
 #include "reconcile/observed.h"
 #include "reconcile/plan.h"
+#include "urls/connection.h"
 
 namespace pooler::reconcile {
 
@@ -27,6 +29,8 @@ struct Round {
   // The first problem counts; the others are told when it is mended.
   void refuse(const api::Problem& problem);
   void look_again(Duration after);
+  // When a certificate expires, which is no event: `field` names its Secret.
+  void tell_end(const char* field, const CheckedCertificates& read);
   [[nodiscard]] bool immediate() const { return api::publishes_at_once(config.spec); }
 };
 
@@ -35,6 +39,7 @@ struct PgBouncerRound : Round {
   using Round::Round;
 
   bool makes_objects = false;
+  std::optional<Certificates> client_tls;  // nullopt: they can't be used
   const live::Server* server = nullptr;
   int floor = 0;
 
@@ -45,9 +50,13 @@ struct PgBouncerRound : Round {
   [[nodiscard]] bool paused() const { return config.spec.pgbouncer.paused; }
   // The Secret's files, with those of the target as they have to be: they may have been edited.
   [[nodiscard]] std::map<std::string, std::string> known_files() const;
+  // What clients are shown by the target; empty: nothing is encrypted, or there is no target.
+  [[nodiscard]] std::string certificate() const;
 };
 
 // A token for live: a text that changes with `text` and does not tell it.
 [[nodiscard]] std::string token_of(const std::string& text);
+// Of a login, with its certificates.
+[[nodiscard]] std::string token_of(const urls::Connection& login);
 
 }  // namespace pooler::reconcile

@@ -105,8 +105,11 @@ bool HealthyWorld::reload(const FakeApiServer& server, const std::string& pod_na
     return base64_decode((*files)["data"].value(name, std::string())).value();
   };
   const std::string marker = pgbouncer::marker_of_pod_file(text(pod_name + ".ini"));
-  const std::string settings = text(pgbouncer::settings_file_name(pgbouncer::revision_of(marker)));
-  if (!refused_setting.empty() && settings.find(refused_setting) != std::string::npos) return false;
+  const std::string revision = "rev-" + pgbouncer::revision_of(marker) + ".";
+  for (const auto& [name, bytes] : (*files)["data"].items()) {
+    const bool loaded = name.starts_with(revision) && !refused_text.empty();
+    if (loaded && text(name).find(refused_text) != std::string::npos) return false;
+  }
   loaded_[pod_uid] = marker;
   return true;
 }

@@ -64,10 +64,10 @@ class HealthyWorld {
   // The StatefulSet controller and the kubelet, one small step. True: something changed.
   bool cluster_step(FakeApiServer& server);
   [[nodiscard]] std::string loaded(const std::string& pod_uid) const;
-  // RELOAD of a pod: it loads what its file names, unless a setting there is `refused_setting`.
-  // False: refused.
+  // RELOAD of a pod: it loads what its file names, unless `refused_text` is in a file of that
+  // revision. False: refused.
   bool reload(const FakeApiServer& server, const std::string& pod_name, const std::string& pod_uid);
-  std::string refused_setting;
+  std::string refused_text;
   int max_connections = 60;
   bool database_up = true;
 

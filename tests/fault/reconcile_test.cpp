@@ -2,7 +2,11 @@
 // often than without the fault, and then there is quiet.
 #include <gtest/gtest.h>
 
+#include <vector>
+
 #include "base/log.h"
+#include "base/strings.h"
+#include "fault/certificates.h"
 #include "fault/operator_world.h"
 
 namespace pooler::fault {
@@ -38,7 +42,7 @@ void reloaded(OperatorWorld& world) {
 
 // Refused by the canary, then taken back.
 void reload_refused(OperatorWorld& world) {
-  world.world().refused_setting = "pool_mode = statement";
+  world.world().refused_text = "pool_mode = statement";
   world.user_edits([](Object& spec) { spec["poolMode"] = "statement"; });
   ASSERT_TRUE(world.settle());
   ASSERT_NE(world.end_state().find("ConfigurationLoaded False ReloadFailed"), std::string::npos)
@@ -147,6 +151,113 @@ void hosted_project(OperatorWorld& world) {
   ASSERT_TRUE(world.settle());
 }
 
+// ---- TLS
+
+const Authority& authority() {
+  static const Authority one;
+  return one;
+}
+
+// The same ones for every world; they last longer than any run.
+const KeyPair& certificate(std::size_t which) {
+  constexpr long kTenYears = 3650L * 86400;
+  static const std::vector<KeyPair> pairs = {authority().issue("", kTenYears),
+                                             authority().issue("", kTenYears)};
+  return pairs.at(which);
+}
+
+Object tls_data(std::size_t which) {
+  return {{"tls.crt", base64_encode(certificate(which).certificate)},
+          {"tls.key", base64_encode(certificate(which).key)},
+          {"ca.crt", base64_encode(authority().pem())}};
+}
+
+void make_secret(OperatorWorld& world, const char* name, const Object& data) {
+  world.server().create(kube::Secret::kType,
+                        {{"metadata", {{"name", name}, {"namespace", "shop"}}}, {"data", data}});
+}
+
+void change_secret(OperatorWorld& world, const char* name, const Object& data) {
+  world.server().edit(kube::Secret::kType, {"shop", name},
+                      [&data](Object& object) { object["data"] = data; });
+}
+
+void want_client_tls(OperatorWorld& world) {
+  world.user_edits([](Object& spec) { spec["clientTLS"]["secretRef"]["name"] = "orders-tls"; });
+}
+
+void create_with_client_tls(OperatorWorld& world) {
+  make_secret(world, "orders-tls", tls_data(0));
+  create(world);
+  want_client_tls(world);
+  ASSERT_TRUE(world.settle());
+}
+
+// Wanted before its Secret is there.
+void client_tls_made_renewed_and_gone(OperatorWorld& world) {
+  want_client_tls(world);
+  ASSERT_TRUE(world.settle());
+  ASSERT_NE(world.end_state().find("ConfigurationValid False SecretNotFound"), std::string::npos)
+      << world.end_state();
+  make_secret(world, "orders-tls", tls_data(0));
+  ASSERT_TRUE(world.settle());
+  change_secret(world, "orders-tls", tls_data(1));
+  ASSERT_TRUE(world.settle());
+  world.user_edits([](Object& spec) { spec.erase("clientTLS"); });
+  ASSERT_TRUE(world.settle());
+}
+
+// First one that is seen to be wrong, then one that looks good and that PgBouncer does not load.
+void certificate_broken_refused_and_mended(OperatorWorld& world) {
+  Object broken = tls_data(1);
+  broken["tls.key"] = tls_data(0)["tls.key"];
+  change_secret(world, "orders-tls", broken);
+  ASSERT_TRUE(world.settle());
+  ASSERT_NE(world.end_state().find("ConfigurationValid False SecretInvalid"), std::string::npos)
+      << world.end_state();
+  ASSERT_NE(world.end_state().find("PoolerAvailable True"), std::string::npos);
+  world.world().refused_text = certificate(1).certificate;
+  change_secret(world, "orders-tls", tls_data(1));
+  ASSERT_TRUE(world.settle());
+  ASSERT_NE(world.end_state().find("ConfigurationLoaded False ReloadFailed"), std::string::npos)
+      << world.end_state();
+  ASSERT_EQ(world.resync(), 0);
+  change_secret(world, "orders-tls", tls_data(0));
+  ASSERT_TRUE(world.settle());
+}
+
+void authority_of_the_database_changed(OperatorWorld& world) {
+  make_secret(world, "db-ca", {{"ca.crt", base64_encode(authority().pem())}});
+  make_secret(world, "db-client", tls_data(0));
+  world.user_edits([](Object& spec) {
+    spec["database"]["tls"] = {{"caSecretRef", {{"name", "db-ca"}}},
+                               {"clientCertSecretRef", {{"name", "db-client"}}}};
+  });
+  ASSERT_TRUE(world.settle());
+  change_secret(world, "db-ca", {{"ca.crt", base64_encode(authority().pem() + authority().pem())}});
+  change_secret(world, "db-client", tls_data(1));
+  ASSERT_TRUE(world.settle());
+}
+
+void create_project(OperatorWorld& world) {
+  world.user_applies_project();
+  ASSERT_TRUE(world.settle());
+}
+
+// Wanted before its Secret is there; published with both ways.
+void authority_of_the_project_changed(OperatorWorld& world) {
+  world.user_edits(
+      [](Object& spec) { spec["database"]["tls"]["caSecretRef"]["name"] = "supabase-ca"; });
+  ASSERT_TRUE(world.settle());
+  ASSERT_NE(world.end_state().find("ConfigurationValid False SecretNotFound"), std::string::npos)
+      << world.end_state();
+  make_secret(world, "supabase-ca", {{"ca.crt", base64_encode(authority().pem())}});
+  ASSERT_TRUE(world.settle());
+  change_secret(world, "supabase-ca",
+                {{"ca.crt", base64_encode(authority().pem() + authority().pem())}});
+  ASSERT_TRUE(world.settle());
+}
+
 // `before` goes well; the faults are at each write of `story`.
 struct Case {
   const char* name;
@@ -204,7 +315,12 @@ INSTANTIATE_TEST_SUITE_P(
                         Case{"NetworkPolicy", create, network_policy_made_and_gone},
                         Case{"DisruptionBudget", create, disruption_budget_flipped},
                         Case{"Paused", create, paused_and_resumed},
-                        Case{"Supabase", nothing, hosted_project}),
+                        Case{"ClientTls", create, client_tls_made_renewed_and_gone},
+                        Case{"Certificate", create_with_client_tls,
+                             certificate_broken_refused_and_mended},
+                        Case{"DatabaseTls", create, authority_of_the_database_changed},
+                        Case{"Supabase", nothing, hosted_project},
+                        Case{"SupabaseTls", create_project, authority_of_the_project_changed}),
         testing::Values(Named{"Crash", Fault::kCrash}, Named{"ResponseLost", Fault::kResponseLost},
                         Named{"NotApplied", Fault::kNotApplied},
                         Named{"Conflict", Fault::kConflict},
@@ -254,6 +370,39 @@ std::string message_of(OperatorWorld& world, const char* type) {
     if (condition["type"] == type) return condition["message"];
   }
   return "";
+}
+
+TEST(ClientTls, IsInTheUrlsAndItsKeyWhereThePodsReadIt) {
+  OperatorWorld world;
+  create_with_client_tls(world);
+  const auto published = world.server().find(kube::Secret::kType, {"shop", "orders-pooler"});
+  EXPECT_EQ((*published)["data"]["ca.crt"], tls_data(0)["ca.crt"]);
+  const auto url = base64_decode((*published)["data"]["DATABASE_POOLED_URL"].get<std::string>());
+  EXPECT_NE(url->find("sslmode=require"), std::string::npos);
+  const auto files = world.server().find(kube::Secret::kType, {"shop", "orders-pooler-config"});
+  int keys = 0;
+  for (const auto& [name, bytes] : (*files)["data"].items()) {
+    keys += name.ends_with(".tls.key") && bytes == tls_data(0)["tls.key"] ? 1 : 0;
+  }
+  EXPECT_EQ(keys, 1) << "of the one revision that is left";
+  for (const Object& secret : world.server().all(kube::Secret::kType)) {
+    const std::string name = secret["metadata"]["name"];
+    const bool may = name == "orders-pooler-config" || name == "orders-tls";
+    EXPECT_EQ(secret["data"].dump().find(tls_data(0)["tls.key"].get<std::string>()) !=
+                  std::string::npos,
+              may)
+        << name;
+  }
+}
+
+TEST(ClientTls, ASecretThatCanNotBeReadLeavesThePoolerAlone) {
+  OperatorWorld world;
+  create_with_client_tls(world);
+  const std::string before = world.end_state();
+  world.restart_operator();
+  world.transport().forbid("/secrets/orders-tls");
+  EXPECT_EQ(world.resync(), 0);
+  EXPECT_EQ(world.end_state(), before);
 }
 
 TEST(Neighbour, ThatCanNotBeReadAndHasNoPodsHoldsNothing) {

@@ -3,12 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 #include <set>
 #include <utility>
 
+#include "base/certificates.h"
 #include "base/json.h"
 #include "base/strings.h"
 #include "engine/pgbouncer/workload.h"
+#include "fault/certificates.h"
 #include "kube/kinds.h"
 
 namespace pooler::reconcile {
@@ -19,6 +22,7 @@ namespace pgbouncer = engine::pgbouncer;
 constexpr const char* kUri = "postgresql://app:s3cret@db.example.com:5432/orders";
 
 using SecretData = std::map<std::string, std::string>;
+using api::Texts;
 
 // A world that does what a plan says at once: enough to walk plan() from nothing to Ready.
 class PlanTest : public testing::Test {
@@ -894,6 +898,240 @@ TEST_F(PlanTest, AForeignDisruptionBudgetMattersOnlyWhereOneIsWanted) {
   config_->spec.pod_disruption_budget = true;
   step();
   EXPECT_EQ(status("PoolerAvailable"), "False NotOwned");
+}
+
+// ---- TLS
+
+// Of type kubernetes.io/tls, as cert-manager writes it.
+SecretData tls_secret(const fault::Authority& authority, long days = 3650) {
+  const fault::KeyPair pair = authority.issue("DNS:orders-pooler.shop.svc", days * 86400);
+  return {{"tls.crt", pair.certificate}, {"tls.key", pair.key}, {"ca.crt", authority.pem()}};
+}
+
+std::string fingerprint(const SecretData& secret) {
+  return read_leaf(secret.at("tls.crt"))->fingerprint;
+}
+
+class PlanTls : public PlanTest {
+ protected:
+  PlanTls() {
+    config_->spec.client_tls.secret = "orders-tls";
+    see_.certificate_secrets["orders-tls"] = tls_secret(authority_);
+  }
+
+  // Rounds in which pods load what they are told and queries work.
+  void settle() {
+    for (int round = 0; round < 6; ++round) {
+      pods_reload();
+      if (look().target.verification) verification_answers();
+      step();
+    }
+  }
+
+  [[nodiscard]] std::string target_hash() const {
+    return pgbouncer::revision_of(
+        pgbouncer::marker_of_pod_file(see_.files.data.at("orders-pooler-0.ini")));
+  }
+
+  fault::Authority authority_;
+};
+
+TEST_F(PlanTls, ClientsAreShownTheCertificateAndToldToUseIt) {
+  bring_up();
+  EXPECT_EQ(status("Ready"), "True Ready") << message("Ready");
+  const SecretData& secret = see_.certificate_secrets["orders-tls"];
+  const std::string revision = "rev-" + target_hash();
+  EXPECT_EQ(see_.files.data.at(revision + ".tls.crt"), secret.at("tls.crt"));
+  EXPECT_EQ(see_.files.data.at(revision + ".tls.key"), secret.at("tls.key"));
+  EXPECT_NE(see_.published.data.at("DATABASE_POOLED_URL").find("?sslmode=require"),
+            std::string::npos);
+  EXPECT_EQ(see_.published.data.at("DATABASE_URL"), kUri);
+  EXPECT_EQ(see_.published.data.at("ca.crt"), authority_.pem());
+  EXPECT_FALSE(see_.published.data.contains("direct-ca.crt"));
+  for (const auto& pod : look().target.pods) {
+    EXPECT_EQ(pod.certificates, (Texts{{target_hash(), fingerprint(secret)}}));
+  }
+  EXPECT_NE(message("ConfigurationValid").find("spec.clientTLS.secretRef is valid until 20"),
+            std::string::npos);
+  EXPECT_TRUE(look().look_again) << "nobody else tells when it ends";
+}
+
+TEST_F(PlanTls, TheQueryThatVerifiesMustBeShownTheCertificate) {
+  step();
+  database_answers();
+  step();
+  pods_follow();
+  step();
+  const auto target = look().target.verification;
+  ASSERT_TRUE(target);
+  EXPECT_EQ(target->certificate, fingerprint(see_.certificate_secrets["orders-tls"]));
+  EXPECT_EQ(target->connection.parameter("sslmode"), "require");
+  config_->spec.client_tls = {};
+  see_.live.verification = {};
+  EXPECT_EQ(look().target.verification->certificate, "");
+}
+
+TEST_F(PlanTls, ARenewedCertificateGoesToOnePodThenToAllAndTheUrlsStay) {
+  bring_up();
+  const auto pods = see_.pods;
+  const auto published = see_.published.data;
+  const std::string before = target_hash();
+  see_.live.verification = {};
+  see_.certificate_secrets["orders-tls"] = tls_secret(authority_);
+  const std::string renewed = fingerprint(see_.certificate_secrets["orders-tls"]);
+  step();
+  Plan planned = step();
+  ASSERT_EQ(planned.touches.size(), 1U);
+  const std::string target = planned.touches[0].value;
+  for (const auto& pod : planned.target.pods) {
+    EXPECT_EQ(pod.certificates.size(), 2U) << "of the revision before, too";
+    EXPECT_EQ(pod.certificates.at(target), renewed);
+    EXPECT_TRUE(pod.certificates.contains(before));
+  }
+  pods_reload();
+  ASSERT_TRUE(look().target.verification);
+  EXPECT_EQ(look().target.verification->certificate, renewed);
+  EXPECT_EQ(look().target.verification->address, see_.pods.back().address);
+  settle();
+  EXPECT_EQ(status("Ready"), "True Ready") << message("Ready");
+  EXPECT_EQ(see_.published.data, published);
+  EXPECT_EQ(see_.pods.at(0).uid, pods.at(0).uid);
+  EXPECT_EQ(see_.pods.at(1).uid, pods.at(1).uid);
+  EXPECT_EQ(pgbouncer::revisions_in(see_.files.data), std::vector{target});
+  for (const auto& [name, bytes] : see_.files.data) {
+    EXPECT_EQ(name.find(before), std::string::npos) << "the old key is gone, too";
+  }
+}
+
+TEST_F(PlanTls, TlsComesAndGoesWithTheSpecByReload) {
+  config_->spec.client_tls = {};
+  bring_up();
+  const auto pods = see_.pods;
+  for (const auto mode : {api::ClientTls::Mode::kOptional, api::ClientTls::Mode::kRequired,
+                          api::ClientTls::Mode::kDisabled}) {
+    config_->spec.client_tls = {mode, "orders-tls"};
+    see_.live.verification = {};
+    step();
+    settle();
+    EXPECT_EQ(status("Ready"), "True Ready") << message("Ready");
+    const std::string& url = see_.published.data.at("pooled-uri");
+    EXPECT_EQ(url.find("sslmode=require") != std::string::npos,
+              mode == api::ClientTls::Mode::kRequired);
+    EXPECT_EQ(url.find("sslmode=disable") != std::string::npos,
+              mode == api::ClientTls::Mode::kDisabled);
+    EXPECT_EQ(see_.published.data.contains("ca.crt"), mode != api::ClientTls::Mode::kDisabled);
+  }
+  EXPECT_EQ(see_.pods.at(0).uid, pods.at(0).uid);
+  EXPECT_EQ(see_.pods.at(1).uid, pods.at(1).uid);
+}
+
+TEST_F(PlanTls, WhatCanNotBeUsedIsSaidWithItsFieldAndNothingChanges) {
+  struct Case {
+    std::function<void(SecretsByName&)> change;
+    const char* reason;
+    const char* words;
+  };
+  const std::string other_key = tls_secret(authority_).at("tls.key");
+  const Case cases[] = {
+      {[](SecretsByName& s) { s.erase("orders-tls"); }, "SecretNotFound",
+       "spec.clientTLS.secretRef.name: Secret shop/orders-tls does not exist; create it with"},
+      {[](SecretsByName& s) { s["orders-tls"].erase("tls.key"); }, "SecretKeyMissing",
+       "spec.clientTLS.secretRef: Secret orders-tls has no key tls.key"},
+      {[](SecretsByName& s) { s["orders-tls"]["tls.crt"] = "s3cret"; }, "SecretInvalid",
+       "spec.clientTLS.secretRef: key tls.crt of Secret orders-tls holds no certificate"},
+      {[&](SecretsByName& s) { s["orders-tls"]["tls.key"] = other_key; }, "SecretInvalid",
+       "key tls.key of Secret orders-tls is the key of another certificate"},
+      {[](SecretsByName& s) { s["orders-tls"]["ca.crt"] = "x"; }, "SecretInvalid",
+       "key ca.crt of Secret orders-tls holds no certificate"},
+      {[](SecretsByName& s) { s.erase("db-ca"); }, "SecretNotFound",
+       "spec.database.tls.caSecretRef.name: Secret shop/db-ca does not exist"},
+      {[](SecretsByName& s) { s["db-ca"].clear(); }, "SecretKeyMissing",
+       "spec.database.tls.caSecretRef: Secret db-ca has no key root.pem"},
+      {[](SecretsByName& s) { s["db-ca"]["root.pem"] = s["orders-tls"]["tls.crt"]; },
+       "SecretInvalid", "key root.pem of Secret db-ca holds no certificate of an authority"},
+      {[](SecretsByName& s) { s["db-client"].erase("tls.crt"); }, "SecretKeyMissing",
+       "spec.database.tls.clientCertSecretRef: Secret db-client has no key tls.crt"},
+  };
+  config_->spec.database.tls = {std::nullopt, "db-ca", "root.pem", "db-client"};
+  see_.certificate_secrets["db-ca"] = {{"root.pem", authority_.pem()}};
+  see_.certificate_secrets["db-client"] = tls_secret(authority_);
+  bring_up();
+  ASSERT_EQ(status("Ready"), "True Ready") << message("Ready");
+  const SecretsByName good = see_.certificate_secrets;
+  for (const Case& each : cases) {
+    see_.certificate_secrets = good;
+    each.change(see_.certificate_secrets);
+    const Plan planned = step();
+    EXPECT_TRUE(planned.writes.empty() && planned.removals.empty()) << each.words;
+    EXPECT_EQ(status("ConfigurationValid"), "False " + std::string(each.reason)) << each.words;
+    EXPECT_NE(message("ConfigurationValid").find(each.words), std::string::npos)
+        << message("ConfigurationValid");
+    EXPECT_EQ(message("ConfigurationValid").find("s3cret"), std::string::npos);
+    EXPECT_EQ(status("PoolerAvailable"), "True Serving") << each.words;
+    EXPECT_EQ(status("ConfigurationLoaded"), "True Loaded") << each.words;
+    EXPECT_EQ(status("SecretPublished"), "True Published") << each.words;
+    EXPECT_EQ(status("Stalled"), "absent") << "it may yet be mended";
+    const bool clients = std::string(each.words).find("orders-tls") != std::string::npos;
+    EXPECT_EQ(planned.target.database.has_value(), clients) << each.words;
+  }
+  see_.certificate_secrets = good;
+  step();
+  EXPECT_EQ(status("Ready"), "True Ready") << message("Ready");
+}
+
+TEST_F(PlanTls, ACertificateThatEndsIsSaidAndThePoolerGoesOn) {
+  see_.now = SystemClock().wall();
+  see_.certificate_secrets["orders-tls"] = tls_secret(authority_, 2);
+  bring_up();
+  EXPECT_EQ(status("Ready"), "True Ready") << message("Ready");
+  see_.now += *look().look_again;
+  const Plan planned = step();
+  EXPECT_TRUE(planned.writes.empty() && planned.removals.empty());
+  EXPECT_EQ(status("ConfigurationValid"), "False SecretInvalid");
+  EXPECT_NE(message("ConfigurationValid").find("has expired at 20"), std::string::npos);
+  EXPECT_EQ(status("PoolerAvailable"), "True Serving");
+}
+
+TEST_F(PlanTls, TheDatabasesAuthorityIsUsedByAllAndPublished) {
+  config_->spec.client_tls = {};
+  config_->spec.database.tls.ca_secret = "db-ca";
+  see_.certificate_secrets["db-ca"] = {{"ca.crt", authority_.pem()}};
+  bring_up();
+  EXPECT_EQ(status("Ready"), "True Ready") << message("Ready");
+  const auto target = look().target.database;
+  ASSERT_TRUE(target);
+  EXPECT_EQ(target->connection.parameter("sslmode"), "verify-full");
+  EXPECT_EQ(target->connection.certificates.authorities, authority_.pem());
+  EXPECT_EQ(see_.files.data.at("rev-" + target_hash() + ".server-ca.crt"), authority_.pem());
+  EXPECT_EQ(see_.published.data.at("direct-ca.crt"), authority_.pem());
+  EXPECT_EQ(see_.published.data.at("DATABASE_URL"), std::string(kUri) + "?sslmode=verify-full");
+  EXPECT_NE(see_.published.data.at("pooled-uri").find("sslmode=disable"), std::string::npos);
+
+  const fault::Authority next;
+  see_.certificate_secrets["db-ca"]["ca.crt"] = next.pem();
+  EXPECT_TRUE(step().writes.empty()) << "a login with the new one comes first";
+  EXPECT_EQ(status("SecretPublished"), "False CredentialsPending");
+  database_answers();
+  see_.live.verification = {};
+  step();
+  settle();
+  EXPECT_EQ(status("Ready"), "True Ready") << message("Ready");
+  EXPECT_EQ(see_.published.data.at("direct-ca.crt"), next.pem());
+}
+
+TEST_F(PlanTls, BundlesDoNotFillTheSecret) {
+  config_->spec.database.tls.ca_secret = "db-ca";
+  const std::string bundle = std::string(200 * 1024, '#') + "\n" + authority_.pem();
+  see_.certificate_secrets["db-ca"] = {{"ca.crt", bundle}};
+  bring_up();
+  for (auto& [uid, state] : see_.live.pods) state.marker.clear();  // nobody can be asked
+  for (int i = 0; i < 6; ++i) {
+    config_->spec.scaling.clients_per_replica = 10 + i;
+    step();
+    std::size_t bytes = 0;
+    for (const auto& [name, file] : see_.files.data) bytes += file.size();
+    EXPECT_LT(bytes, 1024U * 1024U) << i;
+  }
 }
 
 TEST_F(PlanTest, ZeroReplicasStopThePooler) {

@@ -1,0 +1,42 @@
+#include "reconcile/caches.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace pooler::reconcile {
+namespace {
+
+TEST(UsersOfSecret, AreThoseThatReadOrPublishIt) {
+  Caches caches;
+  std::vector<PoolerConfigObject> objects;
+  for (const char* json :
+       {R"({"metadata": {"name": "a", "namespace": "shop"},
+            "spec": {"database": {"secretRef": {"name": "db"},
+                                  "tls": {"caSecretRef": {"name": "db-ca"},
+                                          "clientCertSecretRef": {"name": "db-client"}}},
+                     "clientTLS": {"secretRef": {"name": "tls"}}}})",
+        R"({"metadata": {"name": "b", "namespace": "shop"},
+            "spec": {"database": {"secretRef": {"name": "db"}},
+                     "clientTLS": {"mode": "Disabled", "secretRef": {"name": "tls"}}}})",
+        R"({"metadata": {"name": "c", "namespace": "other"},
+            "spec": {"database": {"secretRef": {"name": "db"}}}})"}) {
+    auto object = PoolerConfigObject::decode(json);
+    ASSERT_TRUE(object.ok()) << object.error();
+    objects.push_back(std::move(object).value());
+  }
+  (void)caches.configs.replace("", std::move(objects), "1");
+  const auto users = [&caches](const char* name) {
+    std::vector<std::string> names;
+    for (const auto& key : users_of_secret(caches, {"shop", name})) names.push_back(to_string(key));
+    return names;
+  };
+  EXPECT_THAT(users("db"), testing::UnorderedElementsAre("shop/a", "shop/b"));
+  for (const char* name : {"db-ca", "db-client", "tls", "a-pooler"}) {
+    EXPECT_THAT(users(name), testing::ElementsAre("shop/a")) << name;
+  }
+  EXPECT_THAT(users("b-pooler"), testing::ElementsAre("shop/b"));
+  EXPECT_THAT(users("c-pooler"), testing::IsEmpty());
+}
+
+}  // namespace
+}  // namespace pooler::reconcile
