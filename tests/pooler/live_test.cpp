@@ -4,16 +4,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <condition_variable>
 #include <csignal>
 #include <functional>
-#include <mutex>
 #include <thread>
 
 #include "base/strings.h"
 #include "live/rows.h"
 #include "live/targets.h"
 #include "pg/libpq_session.h"
+#include "pooler/live_ring.h"
 #include "pooler/servers.h"
 #include "unit/pg/drive.h"
 
@@ -26,52 +25,6 @@ using live::LiveTarget;
 using live::Outcome;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-constexpr const char* kKey = "shop/orders";
-constexpr const char* kService = "orders-pooler.shop.svc";
-
-class LiveRing : public ::testing::Test {
- protected:
-  void SetUp() override { live_.start(); }
-
-  bool wait(const std::function<bool(const LiveState&)>& done) {
-    std::unique_lock held(mutex_);
-    return changed_.wait_for(held, std::chrono::minutes(1),
-                             [&] { return done(live_.state(kKey)); });
-  }
-  // The state of the database once it has been asked.
-  live::DatabaseState ask_database(const urls::Connection& connection) {
-    LiveTarget target;
-    target.database = {connection, std::to_string(++tokens_)};
-    live_.set_target(kKey, target);
-    EXPECT_TRUE(wait([&](const LiveState& state) {
-      return state.database.token == target.database->token &&
-             state.database.outcome != Outcome::kUnknown;
-    }));
-    return live_.state(kKey).database;
-  }
-  live::VerificationState verify(const urls::Connection& pooled, int port) {
-    LiveTarget target;
-    live::VerificationTarget verification{pooled, "127.0.0.1", std::to_string(++tokens_)};
-    verification.connection.hosts = {{kService, port}};
-    target.verification = verification;
-    live_.set_target(kKey, target);
-    EXPECT_TRUE(wait([&](const LiveState& state) {
-      return state.verification.token == verification.token &&
-             state.verification.outcome != Outcome::kUnknown;
-    }));
-    return live_.state(kKey).verification;
-  }
-
-  SystemClock clock_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  int tokens_ = 0;
-  live::Live live_{clock_, [this](const std::string&) {
-                     std::lock_guard held(mutex_);
-                     changed_.notify_all();
-                   }};
-};
 
 // --- the database -----------------------------------------------------------------------------
 

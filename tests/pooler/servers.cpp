@@ -168,6 +168,24 @@ void Postgres::make_certificate() {
   options_.push_back("ssl=on");
 }
 
+void Postgres::use_certificate(const fault::KeyPair& identity, const std::string& clients) {
+  const auto put = [this](const std::string& name, const std::string& pem) {
+    const std::string path = data() + "/" + name;
+    write_file(path, pem);
+    fs::permissions(path, fs::perms::owner_read);
+    run({"chown", std::to_string(kPostgresUser), path});
+  };
+  put("server.crt", identity.certificate);
+  put("server.key", identity.key);
+  options_.emplace_back("ssl=on");
+  if (clients.empty()) return;
+  put("clients.crt", clients);
+  options_.emplace_back("ssl_ca_file=clients.crt");
+  write_file(data() + "/pg_hba.conf",
+             "host all postgres all scram-sha-256\n"
+             "hostssl all all all scram-sha-256 clientcert=verify-full\n");
+}
+
 pg::Rows Postgres::sql(const std::string& text, const std::string& database) {
   auto answer = ask(superuser(database), text);
   if (!answer.ok()) throw std::runtime_error(answer.error().message);
@@ -229,11 +247,16 @@ api::PoolerConfig PgBouncer::config() {
   return config;
 }
 
-void PgBouncer::start(int floor) {
+pgbouncer::Revision PgBouncer::render(int floor) const {
   api::PoolerConfig rendered = config();
   rendered.spec.pool_mode = pool_mode_;
   rendered.spec.pgbouncer.parameters = parameters_;
-  revision_ = pgbouncer::render(rendered, {database_, admin_, floor});
+  rendered.spec.client_tls = client_tls_;
+  return pgbouncer::render(rendered, {database_, admin_, floor, "", certificates_});
+}
+
+void PgBouncer::start(int floor) {
+  revision_ = render(floor);
   write_files(revision_, revision_.hash);
   const std::string name = pgbouncer::pod_file_name(config(), 0);
   process_ = std::make_unique<Process>(
@@ -261,7 +284,9 @@ void PgBouncer::stop(int signal) {
 }
 
 urls::Connection PgBouncer::pooled() const {
-  urls::Connection pooled = urls::pooled_connection(database_, kLoopback, port_);
+  urls::Connection pooled =
+      urls::pooled_connection(database_, kLoopback, port_, api::mode_of(client_tls_));
+  pooled.certificates.authorities = certificates_.authorities;
   pooled.database = pgbouncer::client_database_name(database_);
   return pooled;
 }

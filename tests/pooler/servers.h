@@ -10,6 +10,7 @@
 
 #include "engine/pgbouncer/render.h"
 #include "engine/pgbouncer/workload.h"
+#include "fault/certificates.h"
 #include "pg/session.h"
 #include "pooler/process.h"
 #include "urls/connection.h"
@@ -39,6 +40,9 @@ class Postgres {
   // Encrypts from the next start on, with a certificate for "localhost" that only it has signed.
   void make_certificate();
   [[nodiscard]] std::string certificate() const { return folder_.path() + "/server.crt"; }
+  // Encrypts from the next start on. With an authority of `clients` only those may log in, besides
+  // the superuser, who show a certificate of it with their name.
+  void use_certificate(const fault::KeyPair& identity, const std::string& clients = {});
 
   [[nodiscard]] int port() const { return port_; }
   // As the superuser; throws where it fails.
@@ -72,6 +76,12 @@ class PgBouncer {
   // From the next start on.
   void set_pool_mode(api::PoolMode mode) { pool_mode_ = mode; }
   void set_parameters(api::Texts parameters) { parameters_ = std::move(parameters); }
+  void set_client_tls(api::ClientTls::Mode mode, Certificates certificates) {
+    client_tls_ = {mode, "orders-tls"};
+    certificates_ = std::move(certificates);
+  }
+  // Of what is set.
+  [[nodiscard]] engine::pgbouncer::Revision render(int floor = 4) const;
   // Renders the files and starts; throws with the log where it does not listen in the end.
   void start(int floor = 4);
   void stop(int signal);
@@ -97,6 +107,8 @@ class PgBouncer {
   urls::Connection database_;
   api::PoolMode pool_mode_ = api::PoolMode::kTransaction;
   api::Texts parameters_;
+  api::ClientTls client_tls_;
+  Certificates certificates_;  // that clients are shown
   engine::pgbouncer::Admin admin_;
   int port_;
   TemporaryFolder folder_;
