@@ -32,6 +32,14 @@ def fields(error):
     ({"spec": {"database": {"port": 65536}}}, 422, "spec.database.port", "less than or equal to 65535"),
     ({"spec": {"database": {"host": "db:5432/app"}}}, 422, "spec.database.host", "host name"),
     ({"spec": {"database": {"name": "a\nb"}}}, 422, "spec.database.name", "control characters"),
+    ({"spec": {"database": {"tls": {"mode": "Require", "caSecretRef": {"name": "db-ca"}}}}}, 422,
+     "spec.database.tls.mode", "use VerifyCA or VerifyFull"),
+    ({"spec": {"database": {"tls": {"mode": "Disable", "clientCertSecretRef": {"name": "c"}}}}}, 422,
+     "spec.database.tls.clientCertSecretRef", "another mode than Disable"),
+    ({"spec": {"clientTLS": {"mode": "Optional"}}}, 422, "spec.clientTLS.secretRef",
+     "name a Secret of type kubernetes.io/tls"),
+    ({"spec": {"pgbouncer": {"parameters": {"client_tls_sslmode": "allow"}}}}, 422,
+     "spec.pgbouncer.parameters", "spec.clientTLS and spec.database.tls decide them"),
     ({"spec": {"engine": "Odyssey"}}, 422, "spec.engine", '"PgBouncer"'),
     ({"spec": {"engine": "Supabase", "replicas": None}}, 422, "spec.supabase", "projectRef"),
     ({"spec": {"supabase": {"projectRef": "abcdefghijklmnopqrst"}}}, 422, "spec.supabase",
@@ -163,6 +171,6 @@ def test_explain_reads_well(cluster):
     """Every field of the spec has words of its own."""
     text = cluster.kubectl("explain", "poolerconfig.spec", "--recursive=false").stdout
     for field in ("database", "replicas", "budget", "scaling", "connectionSecret", "drain",
-                  "pgbouncer", "supabase", "poolMode", "engine"):
+                  "pgbouncer", "supabase", "clientTLS", "poolMode", "engine"):
         assert f"  {field}\t" in text
     assert "<no description>" not in text
