@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "base/log.h"
@@ -89,12 +90,13 @@ void Reader::run(std::stop_token stop) {
 }
 
 ApiAnswer Reader::ask(const kube::Request& request, std::stop_token stop) {
-  std::stop_source over;
-  const std::stop_callback on_stop(stop, [&over] { over.request_stop(); });
+  // Not on the stack: g++ 12 would take it for uninitialised.
+  const auto over = std::make_unique<std::stop_source>();
+  const std::stop_callback on_stop(stop, [&over] { over->request_stop(); });
   const std::jthread limit([this, &over](std::stop_token answered) {
-    if (kube::interruptible_sleep(patience_, std::move(answered))) over.request_stop();
+    if (kube::interruptible_sleep(patience_, std::move(answered))) over->request_stop();
   });
-  return transport_.send(request, over.get_token());
+  return transport_.send(request, over->get_token());
 }
 
 }  // namespace pooler::hosted
