@@ -65,6 +65,7 @@ struct ClientTls {
   enum class Mode { kDisabled, kOptional, kRequired };
   std::optional<Mode> mode;
   std::string secret;  // of type kubernetes.io/tls; empty: not given
+  bool operator==(const ClientTls&) const = default;
 };
 // Required is the default with a Secret, Disabled without.
 [[nodiscard]] ClientTls::Mode mode_of(const ClientTls& tls);

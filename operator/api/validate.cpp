@@ -344,11 +344,12 @@ void check_service(Problems& problems, const Service& service) {
 // the CRD fills in a default, the default says nothing.
 void check_without_pooler(Problems& problems, const Spec& spec) {
   const Spec bare;
-  const std::array<std::pair<std::string_view, bool>, 9> fields = {{
+  const std::array<std::pair<std::string_view, bool>, 10> fields = {{
       {"spec.replicas", spec.replicas.has_value()},
       {"spec.scaling", spec.scaling != bare.scaling},
       {"spec.budget", spec.budget != bare.budget},
       {"spec.pgbouncer", spec.pgbouncer != bare.pgbouncer},
+      {"spec.clientTLS", spec.client_tls != bare.client_tls},
       {"spec.drain", spec.drain != bare.drain},
       {"spec.service", spec.service != bare.service},
       {"spec.networkPolicy", spec.network_policy != bare.network_policy},

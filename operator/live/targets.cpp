@@ -85,7 +85,11 @@ pg::Target verification_target(const VerificationTarget& verification) {
   target.endpoints = {{service.host, verification.address, service.port}};
   target.params = params_of(verification.connection);
   target.timeout = std::chrono::seconds(5);
-  if (expects_certificate(verification)) encrypt(target, verification.connection);
+  if (expects_certificate(verification)) {
+    encrypt(target, verification.connection);
+  } else if (verification.connection.parameter("sslmode").starts_with("verify-")) {
+    target.certificates.authorities = verification.connection.certificates.authorities;
+  }
   return target;
 }
 

@@ -2,10 +2,12 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/json.h"
 #include "engine/pgbouncer/workload.h"
 #include "kube/kinds.h"
+#include "reconcile/certificates.h"
 #include "reconcile/publish.h"
 #include "reconcile/supabase_project.h"
 #include "urls/parameters.h"
@@ -58,6 +60,10 @@ class SupabasePlan {
     }
     auto resolved = urls::resolve_supabase(config_.spec, *see_.database_secret);
     if (!resolved) return round_.refuse(resolved.error());
+    auto read = database_certificates(config_, see_.certificate_secrets, see_.now);
+    if (!read) return round_.refuse(read.error());
+    round_.tell_end("spec.database.tls.clientCertSecretRef", *read);
+    resolved->certificates = std::move(read->certificates);
     round_.login = std::move(resolved).value();
   }
 
@@ -76,16 +82,20 @@ class SupabasePlan {
 
   // ---- the login
 
-  // Supabase has TLS on every way, so nothing of a login goes over a line without it.
+  // Supabase has TLS on every way, so nothing of a login goes over a line without it, unless the
+  // user says so (sslmode=disable).
   static urls::Connection encrypted(urls::Connection way) {
-    if (way.parameter("sslmode").empty()) way.parameters.emplace_back("sslmode", "require");
+    const std::string mode = way.parameter("sslmode");
+    if (!mode.empty() && mode != "prefer" && mode != "allow") return way;
+    std::erase_if(way.parameters, [](const auto& each) { return each.first == "sslmode"; });
+    way.parameters.emplace_back("sslmode", "require");
     return way;
   }
 
   void ask_database() {
     if (!found_.database) return;
     const urls::Connection way = encrypted(*found_.database);
-    round_.database_token = token_of(urls::to_uri(way));
+    round_.database_token = token_of(way);
     plan_.target.database = live::DatabaseTarget{.connection = way,
                                                  .token = round_.database_token,
                                                  .refusal_pause = kRefusalPause,
@@ -142,7 +152,7 @@ class SupabasePlan {
     }
     const urls::Connection pooled = encrypted(urls::with_parameters(
         round_.ways->pooled, config_.spec.connection_secret.pooled_parameters));
-    const std::string token = token_of("pooled " + urls::to_uri(pooled));
+    const std::string token = token_of("pooled " + token_of(pooled));
     plan_.target.verification = live::VerificationTarget{.connection = pooled,
                                                          .address = "",
                                                          .token = token,

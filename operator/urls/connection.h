@@ -59,7 +59,8 @@ struct Connection {
 // Secret has to hold, user and database are postgres where nothing else is said. Of a URI as
 // Supabase's dashboard shows it the parts count that are the project's own (without the project in
 // the user's name, and what only one driver knows). Problem: as above, and for a login to another
-// server or project. Requires a valid spec.supabase.
+// server or project. spec.database.tls as above; it is for the way by the pooler, too. Requires a
+// valid spec.supabase.
 [[nodiscard]] Result<Connection, api::Problem> resolve_supabase(
     const api::Spec& spec, const std::map<std::string, std::string>& secret);
 

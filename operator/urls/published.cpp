@@ -196,6 +196,8 @@ Published supabase_ways(const api::Spec& spec, const Connection& login,
   Connection pooled = without_prefer(login);
   pooled.user += "." + spec.supabase->project_ref;
   pooled.hosts = {{pooler_host, kSessionPort}};
+  pooled.certificates.chain.clear();
+  pooled.certificates.key.clear();
   std::erase_if(pooled.parameters, [](const auto& parameter) {
     return !is_among(kPooledParameters, parameter.first) &&
            !is_among(kTlsParameters, parameter.first);

@@ -40,6 +40,8 @@ struct Published {
     api::ClientTls::Mode tls = api::ClientTls::Mode::kDisabled);
 
 // Both ways to a project of Supabase whose pooler is at `pooler_host`; `login`: resolve_supabase().
+// Database and pooler have certificates of the same authority; a certificate of the login's own is
+// for the database alone.
 [[nodiscard]] Published supabase_ways(const api::Spec& spec, const Connection& login,
                                       const std::string& pooler_host);
 

@@ -102,6 +102,7 @@ class Resolver {
     if (connection.user.empty()) connection.user = "postgres";
     if (connection.database.empty()) connection.database = "postgres";
     connection.parameters = uri_.parameters;
+    set_sslmode(connection);
     require(connection.password, database_.keys.password, "password", "");
     check_host(connection.hosts.front().host);
     if (problem_) return failure(*problem_);

@@ -186,9 +186,10 @@ TEST(Crd, FieldsWithoutMeaningForSupabaseAreThoseOfValidate) {
       forbidden.push_back("spec" + rule["fieldPath"].as<std::string>());
     }
   }
-  EXPECT_EQ(forbidden.size(), 9U);
+  EXPECT_EQ(forbidden.size(), 10U);
   const Json other = {{"replicas", 1},
                       {"pgbouncer", {{"paused", true}}},
+                      {"clientTLS", {{"secretRef", {{"name", "orders-tls"}}}}},
                       {"pod", {{"priorityClassName", "high"}}},
                       {"scaling", {{"maxReplicas", 3}}},
                       {"budget", {{"serverConnections", 9}}},

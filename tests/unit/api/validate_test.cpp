@@ -311,6 +311,18 @@ const Case kCases[] = {
        c.spec.replicas = 0;
      },
      "spec.replicas"},
+    {"supabase_with_tls_of_a_pooler",
+     [](auto& c) {
+       hosted(c);
+       c.spec.client_tls.secret = "orders-tls";
+     },
+     "spec.clientTLS"},
+    {"supabase_with_its_authority",
+     [](auto& c) {
+       hosted(c);
+       c.spec.database.tls.ca_secret = "supabase-ca";
+     },
+     ""},
     {"image_by_digest", [](auto& c) { c.spec.pgbouncer.image = "r.io:5000/a/b@sha256:0f"; }, ""},
     {"image_with_blank", [](auto& c) { c.spec.pgbouncer.image = "a b"; }, "spec.pgbouncer.image"},
 };

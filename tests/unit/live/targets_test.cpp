@@ -109,6 +109,9 @@ TEST(VerificationTarget, VerifiesAsClientsDoWhereItCan) {
   const pg::Target file = verification_of({{"sslmode", "verify-full"}, {"sslrootcert", "/ca"}});
   EXPECT_EQ(file.params.at("sslmode"), "require");
   EXPECT_FALSE(file.params.contains("sslrootcert"));
+  const pg::Target any = verification_of({{"sslmode", "verify-full"}}, "ca", "");
+  EXPECT_EQ(any.params.at("sslmode"), "verify-full");
+  EXPECT_EQ(any.certificates.authorities, "ca") << "whichever certificate it is";
 }
 
 }  // namespace

@@ -19,7 +19,13 @@ TEST(UsersOfSecret, AreThoseThatReadOrPublishIt) {
             "spec": {"database": {"secretRef": {"name": "db"}},
                      "clientTLS": {"mode": "Disabled", "secretRef": {"name": "tls"}}}})",
         R"({"metadata": {"name": "c", "namespace": "other"},
-            "spec": {"database": {"secretRef": {"name": "db"}}}})"}) {
+            "spec": {"database": {"secretRef": {"name": "db"}}}})",
+        R"({"metadata": {"name": "d", "namespace": "shop"},
+            "spec": {"engine": "Supabase",
+                     "database": {"secretRef": {"name": "project-db"},
+                                  "tls": {"caSecretRef": {"name": "supabase-ca"}}},
+                     "supabase": {"projectRef": "abcdefghijklmnopqrst",
+                                  "managementTokenSecretRef": {"name": "token"}}}})"}) {
     auto object = PoolerConfigObject::decode(json);
     ASSERT_TRUE(object.ok()) << object.error();
     objects.push_back(std::move(object).value());
@@ -33,6 +39,9 @@ TEST(UsersOfSecret, AreThoseThatReadOrPublishIt) {
   EXPECT_THAT(users("db"), testing::UnorderedElementsAre("shop/a", "shop/b"));
   for (const char* name : {"db-ca", "db-client", "tls", "a-pooler"}) {
     EXPECT_THAT(users(name), testing::ElementsAre("shop/a")) << name;
+  }
+  for (const char* name : {"project-db", "supabase-ca", "token", "d-pooler"}) {
+    EXPECT_THAT(users(name), testing::ElementsAre("shop/d")) << name;
   }
   EXPECT_THAT(users("b-pooler"), testing::ElementsAre("shop/b"));
   EXPECT_THAT(users("c-pooler"), testing::IsEmpty());

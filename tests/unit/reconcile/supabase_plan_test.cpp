@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/strings.h"
 #include "engine/pgbouncer/workload.h"
+#include "fault/certificates.h"
 #include "kube/kinds.h"
 
 namespace pooler::reconcile {
@@ -321,6 +322,56 @@ TEST_F(SupabasePlanTest, AMissingPasswordKeepsWhatIsPublished) {
   EXPECT_EQ(status("ConfigurationValid"), "False SecretInvalid");
   EXPECT_EQ(to_bytes(api::encode(config_->status)).find("s3cret"), std::string::npos);
   EXPECT_EQ(see_.published.data, before);
+}
+
+TEST_F(SupabasePlanTest, ItsAuthorityIsVerifiedAndPublishedForBothWays) {
+  const fault::Authority authority;
+  config_->spec.database.tls.ca_secret = "supabase-ca";
+  see_.certificate_secrets["supabase-ca"] = {{"ca.crt", authority.pem()}};
+  step();
+  EXPECT_EQ(published("ca.crt"), authority.pem());
+  EXPECT_EQ(published("direct-ca.crt"), authority.pem());
+  EXPECT_EQ(published("DATABASE_URL"), std::string(kDirectUrl) + "?sslmode=verify-full");
+  EXPECT_NE(published("pooled-uri").find("sslmode=verify-full"), std::string::npos);
+  const auto target = look().target.database;
+  ASSERT_TRUE(target);
+  EXPECT_EQ(target->connection.certificates.authorities, authority.pem());
+  EXPECT_EQ(target->connection.parameter("sslmode"), "verify-full");
+  const auto before = see_.published.data;
+  see_.certificate_secrets.clear();
+  step();
+  EXPECT_EQ(status("ConfigurationValid"), "False SecretNotFound");
+  EXPECT_EQ(see_.published.data, before) << "what works stays";
+  const fault::Authority next;
+  see_.certificate_secrets["supabase-ca"] = {{"ca.crt", authority.pem() + next.pem()}};
+  EXPECT_NE(look().target.database->token, target->token) << "asked anew";
+  step();
+  EXPECT_EQ(published("ca.crt"), authority.pem() + next.pem());
+}
+
+TEST_F(SupabasePlanTest, ItsPoolerIsVerifiedWithTheAuthority) {
+  const fault::Authority authority;
+  config_->spec.connection_secret.publish_policy = api::PublishPolicy::kVerified;
+  config_->spec.database.tls.ca_secret = "supabase-ca";
+  see_.certificate_secrets["supabase-ca"] = {{"ca.crt", authority.pem()}};
+  step();
+  database_answers();
+  const auto target = look().target.verification;
+  ASSERT_TRUE(target);
+  EXPECT_EQ(target->connection.certificates.authorities, authority.pem());
+  EXPECT_EQ(target->connection.parameter("sslmode"), "verify-full");
+  EXPECT_EQ(target->certificate, "") << "it is not ours: any of that authority";
+}
+
+TEST_F(SupabasePlanTest, ALoginIsNeverSentInTheClearUnlessThatIsSaid) {
+  config_->spec.database.tls.mode = api::DatabaseTls::Mode::kPrefer;
+  step();
+  EXPECT_EQ(look().target.database->connection.parameter("sslmode"), "require");
+  EXPECT_EQ(published("DATABASE_URL"), kDirectUrl);
+  config_->spec.database.tls.mode = api::DatabaseTls::Mode::kDisable;
+  step();
+  EXPECT_EQ(look().target.database->connection.parameter("sslmode"), "disable");
+  EXPECT_EQ(published("DATABASE_URL"), std::string(kDirectUrl) + "?sslmode=disable");
 }
 
 TEST_F(SupabasePlanTest, ASpecThatCanNotBeUsedKeepsWhatIs) {

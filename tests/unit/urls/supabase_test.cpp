@@ -161,6 +161,28 @@ TEST_F(SupabaseUrls, ParametersOfTlsGoBothWays) {
   }
 }
 
+TEST_F(SupabaseUrls, TheSpecsTlsIsForBothWays) {
+  spec_.database.tls.ca_secret = "supabase-ca";
+  auto login = resolve_supabase(
+      spec_, {{"uri", "postgresql://postgres:pw@db.abcdefghijklmnopqrst.supabase.co/postgres?"
+                      "sslmode=require"}});
+  ASSERT_TRUE(login.ok());
+  login->certificates = {.authorities = "roots", .chain = "chain", .key = "key"};
+  const Published ways = supabase_ways(spec_, *login, kPooler);
+  EXPECT_EQ(ways.direct.certificates, login->certificates);
+  EXPECT_EQ(ways.pooled.certificates, Certificates{.authorities = "roots"})
+      << "no pooler asks for another";
+  const Data found = published_keys(ways, spec_.connection_secret);
+  EXPECT_EQ(found.at("ca.crt"), "roots");
+  EXPECT_EQ(found.at("direct-ca.crt"), "roots");
+  for (const char* key : {"direct-uri", "pooled-uri"}) {
+    EXPECT_THAT(found.at(key), testing::EndsWith("?sslmode=verify-full")) << key;
+  }
+  spec_.supabase->direct = api::SupabaseDirect::kSessionPooler;
+  EXPECT_EQ(supabase_ways(spec_, *login, kPooler).direct.certificates,
+            Certificates{.authorities = "roots"});
+}
+
 TEST_F(SupabaseUrls, NoPassword) {
   const api::Problem found = problem({{"username", "postgres"}});
   EXPECT_EQ(found.reason, "SecretKeyMissing");
