@@ -305,22 +305,21 @@ TEST_P(EveryFault, EndsAsWithoutIt) {
 INSTANTIATE_TEST_SUITE_P(
     Reconcile, EveryFault,
     testing::Combine(
-        testing::Values(Case{"Create", nothing, create}, Case{"RollOut", create, rolled_out},
-                        Case{"RollOutOfOne", create_one_replica, rolled_out},
-                        Case{"Scale", create, scaled}, Case{"Reload", create, reloaded},
-                        Case{"ReloadRefused", create, reload_refused},
-                        Case{"Retained", create, retained}, Case{"Pods", create, pods_changed},
-                        Case{"PodsRefused", create, pods_refused},
-                        Case{"Service", create, service_changed},
-                        Case{"NetworkPolicy", create, network_policy_made_and_gone},
-                        Case{"DisruptionBudget", create, disruption_budget_flipped},
-                        Case{"Paused", create, paused_and_resumed},
-                        Case{"ClientTls", create, client_tls_made_renewed_and_gone},
-                        Case{"Certificate", create_with_client_tls,
-                             certificate_broken_refused_and_mended},
-                        Case{"DatabaseTls", create, authority_of_the_database_changed},
-                        Case{"Supabase", nothing, hosted_project},
-                        Case{"SupabaseTls", create_project, authority_of_the_project_changed}),
+        testing::Values(
+            Case{"Create", nothing, create}, Case{"CreateOne", nothing, create_one_replica},
+            Case{"RollOut", create, rolled_out},
+            Case{"RollOutOfOne", create_one_replica, rolled_out}, Case{"Scale", create, scaled},
+            Case{"Reload", create, reloaded}, Case{"ReloadRefused", create, reload_refused},
+            Case{"Retained", create, retained}, Case{"Pods", create, pods_changed},
+            Case{"PodsRefused", create, pods_refused}, Case{"Service", create, service_changed},
+            Case{"NetworkPolicy", create, network_policy_made_and_gone},
+            Case{"DisruptionBudget", create, disruption_budget_flipped},
+            Case{"Paused", create, paused_and_resumed},
+            Case{"ClientTls", create, client_tls_made_renewed_and_gone},
+            Case{"Certificate", create_with_client_tls, certificate_broken_refused_and_mended},
+            Case{"DatabaseTls", create, authority_of_the_database_changed},
+            Case{"Supabase", nothing, hosted_project},
+            Case{"SupabaseTls", create_project, authority_of_the_project_changed}),
         testing::Values(Named{"Crash", Fault::kCrash}, Named{"ResponseLost", Fault::kResponseLost},
                         Named{"NotApplied", Fault::kNotApplied},
                         Named{"Conflict", Fault::kConflict},
@@ -388,9 +387,9 @@ TEST(ClientTls, IsInTheUrlsAndItsKeyWhereThePodsReadIt) {
   for (const Object& secret : world.server().all(kube::Secret::kType)) {
     const std::string name = secret["metadata"]["name"];
     const bool may = name == "orders-pooler-config" || name == "orders-tls";
-    EXPECT_EQ(secret["data"].dump().find(tls_data(0)["tls.key"].get<std::string>()) !=
-                  std::string::npos,
-              may)
+    EXPECT_EQ(
+        secret["data"].dump().find(tls_data(0)["tls.key"].get<std::string>()) != std::string::npos,
+        may)
         << name;
   }
 }
