@@ -132,7 +132,9 @@ TEST(Hosted, MakesTwoSecretsAndNothingElse) {
   world.user_applies_project();
   ASSERT_TRUE(world.settle());
   const std::map<std::string, std::pair<int, int>> made = {
-      {"secrets shop/orders-pooler", {1, 0}}, {"secrets shop/orders-pooler-admin", {1, 0}}};
+      {"poolerconfigs shop/orders", {0, 0}},  // the user's
+      {"secrets shop/orders-pooler", {1, 0}},
+      {"secrets shop/orders-pooler-admin", {1, 0}}};
   EXPECT_EQ(world.creates_and_deletes(), made);
   EXPECT_EQ(world.resync(), 0);
   world.restart_operator();
