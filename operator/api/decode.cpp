@@ -129,9 +129,9 @@ void read_supabase(Reader reader, std::optional<Supabase>& supabase) {
     if (key == "projectRef") value.read(supabase->project_ref);
     if (key == "poolerHost") value.read(supabase->pooler_host);
     if (key == "direct") {
-      value.read<SupabaseDirect>(supabase->direct,
-                                 {{"Direct", SupabaseDirect::kDirect},
-                                  {"SessionPooler", SupabaseDirect::kSessionPooler}});
+      value.read<SupabaseDirect>(
+          supabase->direct,
+          {{"Direct", SupabaseDirect::kDirect}, {"SessionPooler", SupabaseDirect::kSessionPooler}});
     }
     if (key == "managementTokenSecretRef") read_token_ref(value, *supabase);
   });

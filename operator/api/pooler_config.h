@@ -140,7 +140,7 @@ struct PublishedKey {
 
 // The Secret that applications read.
 struct ConnectionSecret {
-  std::string name;  // never empty after decode: "<name>-pooler"
+  std::string name;                             // never empty after decode: "<name>-pooler"
   std::optional<PublishPolicy> publish_policy;  // publishes_at_once() has the default
   DeletionPolicy deletion_policy = DeletionPolicy::kDelete;
   Preset preset = Preset::kSupabase;

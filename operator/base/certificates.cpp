@@ -93,8 +93,8 @@ std::optional<WallTime> time_of(const ASN1_TIME* time) {
 
 // A server's certificate that it has signed itself is its own authority.
 bool is_authority(X509* certificate) {
-  return X509_check_ca(certificate) > 0 || X509_NAME_cmp(X509_get_subject_name(certificate),
-                                                         X509_get_issuer_name(certificate)) == 0;
+  return X509_check_ca(certificate) > 0 ||
+         X509_NAME_cmp(X509_get_subject_name(certificate), X509_get_issuer_name(certificate)) == 0;
 }
 
 Result<Leaf, std::string> first_of(std::string_view chain) {

@@ -20,20 +20,16 @@ void log_answer(const std::string& key, const ProjectState& state) {
     return log_info("Supabase's Management API told the pooler",
                     {{"poolerconfig", key}, {"project", state.project_ref}});
   }
-  log_warning("Supabase's Management API did not tell the pooler",
-              {{"poolerconfig", key},
-               {"project", state.project_ref},
-               {"detail", state.failure->message}});
+  log_warning(
+      "Supabase's Management API did not tell the pooler",
+      {{"poolerconfig", key}, {"project", state.project_ref}, {"detail", state.failure->message}});
 }
 
 }  // namespace
 
 Reader::Reader(kube::HttpTransport& transport, const Clock& clock, OnChange on_change,
                Duration patience)
-    : transport_(transport),
-      clock_(clock),
-      on_change_(std::move(on_change)),
-      patience_(patience) {}
+    : transport_(transport), clock_(clock), on_change_(std::move(on_change)), patience_(patience) {}
 
 Reader::~Reader() { stop(); }
 

@@ -236,8 +236,9 @@ void PodProbe::take_loaded(const std::string& marker, bool certified) {
   if (state_.marker.empty()) state_.marker = console::kNoMarker;
   if (++refusals_ < kRefusals) return;
   if (reload_error_.empty() && !certified) {
-    return give_up("it does not show the certificate of its configuration (spec.clientTLS); its "
-                   "log says why");
+    return give_up(
+        "it does not show the certificate of its configuration (spec.clientTLS); its "
+        "log says why");
   }
   give_up("it refuses its configuration" +
           (reload_error_.empty() ? "" : " (" + reload_error_ + ")") + "; its log says why");

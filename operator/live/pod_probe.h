@@ -79,7 +79,7 @@ class PodProbe final : public Probe {
 
   PodState state_;
   Asked asked_ = Asked::kNothing;
-  std::deque<Asked> next_;  // to be asked before ask_at_
+  std::deque<Asked> next_;                           // to be asked before ask_at_
   std::map<std::string, std::string> certificates_;  // revision -> fingerprint
   bool looked_anew_ = false;                         // this session is only for its certificate
   std::optional<int> moves_;

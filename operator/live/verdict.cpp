@@ -137,9 +137,9 @@ Verdict database_verdict(const pg::Error& error, const urls::Connection& connect
               "the host name " + quoted(error.where.host) + " can't be resolved" + in_words(error) +
                   ": correct the host in the database Secret or in spec.database.host"};
     case Kind::kTls:
-      return {std::string(reason::kTlsFailure),
-              "no encrypted connection to " + where + in_words(error) + ": " +
-                  tls_remedy(error, connection.certificates)};
+      return {std::string(reason::kTlsFailure), "no encrypted connection to " + where +
+                                                    in_words(error) + ": " +
+                                                    tls_remedy(error, connection.certificates)};
     case Kind::kAuthentication:
       return {std::string(reason::kAuthenticationFailed),
               "no login at " + where + " as user " + quoted(connection.user) + in_words(error) +
@@ -199,8 +199,8 @@ std::string console_message(const pg::Error& error) {
 
 bool is_login_refused(const pg::Error& error) {
   if (error.kind == Kind::kAuthentication) return true;
-  return error.kind == Kind::kServer && (error.sqlstate.starts_with("28") ||
-                                         error.message.starts_with(kTooManyRefusals));
+  return error.kind == Kind::kServer &&
+         (error.sqlstate.starts_with("28") || error.message.starts_with(kTooManyRefusals));
 }
 
 bool is_console_login_refused(const pg::Error& error) {

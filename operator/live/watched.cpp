@@ -78,8 +78,8 @@ void Watched::set_verification(const std::optional<VerificationTarget>& target, 
   remember_refusals();
   verification_.reset();
   if (!target || target->connection.hosts.empty()) return;
-  verification_ = std::make_unique<VerificationProbe>(
-      sessions_, *target, allowed_at(target->connection.password, now));
+  verification_ = std::make_unique<VerificationProbe>(sessions_, *target,
+                                                      allowed_at(target->connection.password, now));
 }
 
 void Watched::hurry(MonotonicTime now) {

@@ -67,8 +67,8 @@ std::string peer_fingerprint(PGconn* connection) {
   const int size = certificate == nullptr ? 0 : i2d_X509(certificate, &der);
   std::string fingerprint;
   if (size > 0) {
-    fingerprint = hex_encode(
-        sha256({reinterpret_cast<const char*>(der), static_cast<std::size_t>(size)}));
+    fingerprint =
+        hex_encode(sha256({reinterpret_cast<const char*>(der), static_cast<std::size_t>(size)}));
   }
   OPENSSL_free(der);
   X509_free(certificate);

@@ -27,12 +27,12 @@ struct Findings {
   Rollout rollout;
   std::string image;
   std::string endpoint_pooled;  // "host:port"; empty: not known
-  std::string reload_refused;  // why the wanted configuration could not be loaded
-  std::string foreign;         // which object of the workload belongs to others, in words
-  bool blocked = false;        // nothing is begun: a name of ours is taken, or not free yet
-  bool writing = false;        // objects are being written in this very round
-  bool way_in_proven = true;   // connections through the Service reach a pod
-  std::string binding;         // name of the published Secret, once it is published
+  std::string reload_refused;   // why the wanted configuration could not be loaded
+  std::string foreign;          // which object of the workload belongs to others, in words
+  bool blocked = false;         // nothing is begun: a name of ours is taken, or not free yet
+  bool writing = false;         // objects are being written in this very round
+  bool way_in_proven = true;    // connections through the Service reach a pod
+  std::string binding;          // name of the published Secret, once it is published
   std::optional<Verdict> configuration;  // what is wrong with the spec or a Secret that it names
   std::string certificates_end;          // for people: when; empty: there are none
   // Where the operator runs no pods: what becomes of the conditions about them.

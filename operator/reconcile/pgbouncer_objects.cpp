@@ -25,8 +25,7 @@ void PgBouncerObjects::write_base() {
   // Before the pods, so that nobody gets in first.
   if (config_.spec.network_policy.enabled) {
     writer_.write(kube::NetworkPolicy::kType,
-                  pgbouncer::network_policy(config_, see_.operator_namespace),
-                  see_.network_policy);
+                  pgbouncer::network_policy(config_, see_.operator_namespace), see_.network_policy);
   } else {
     writer_.remove(kube::NetworkPolicy::kType, see_.network_policy);
   }
@@ -62,8 +61,8 @@ bool PgBouncerObjects::template_written() const {
 }
 
 bool PgBouncerObjects::only_replicas_differ() const {
-  return !writer_.differs(
-      pgbouncer::stateful_set(config_, round_.image(), see_.workload.replicas), see_.workload);
+  return !writer_.differs(pgbouncer::stateful_set(config_, round_.image(), see_.workload.replicas),
+                          see_.workload);
 }
 
 void PgBouncerObjects::write_workload() {
@@ -103,8 +102,7 @@ bool PgBouncerObjects::write_stateful_set() {
 }
 
 void PgBouncerObjects::write_files() {
-  if (!writer_.write(kube::Secret::kType, pgbouncer::config_secret(config_, files()),
-                     see_.files)) {
+  if (!writer_.write(kube::Secret::kType, pgbouncer::config_secret(config_, files()), see_.files)) {
     return pods_.hurry_files();
   }
   if (found_.rollout.spread) {

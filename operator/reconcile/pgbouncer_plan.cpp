@@ -143,15 +143,15 @@ class PgBouncerPlan {
     const int ordinals = pgbouncer::ordinals(config_);
     round_.floor = (*found_.budget - kOperatorConnections) / ordinals;
     if (round_.floor >= 1) return;
-    round_.refuse(
-        {std::string(api::reason::kBudgetTooSmall),
-         found_.budget_source == "Spec" ? "spec.budget.serverConnections"
-                                        : "spec.scaling.maxReplicas",
-         "the budget of " + std::to_string(*found_.budget) +
-             " server connections, less 1 for the operator, gives none to each of " +
-             std::to_string(ordinals) + " pods (maxReplicas and a spare): raise the budget to " +
-             std::to_string(ordinals + kOperatorConnections) +
-             " or more, or lower spec.scaling.maxReplicas"});
+    round_.refuse({std::string(api::reason::kBudgetTooSmall),
+                   found_.budget_source == "Spec" ? "spec.budget.serverConnections"
+                                                  : "spec.scaling.maxReplicas",
+                   "the budget of " + std::to_string(*found_.budget) +
+                       " server connections, less 1 for the operator, gives none to each of " +
+                       std::to_string(ordinals) +
+                       " pods (maxReplicas and a spare): raise the budget to " +
+                       std::to_string(ordinals + kOperatorConnections) +
+                       " or more, or lower spec.scaling.maxReplicas"});
   }
 
   // A new revision needs a login with the very values that it will use, and a budget that was just

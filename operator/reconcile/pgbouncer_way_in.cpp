@@ -31,8 +31,7 @@ void PgBouncerWayIn::try_it() {
   if (round_.paused() || round_.immediate() || !found_.target || see_.client.cluster_ip.empty()) {
     return;
   }
-  const auto pooled =
-      urls::with_parameters(way, config_.spec.connection_secret.pooled_parameters);
+  const auto pooled = urls::with_parameters(way, config_.spec.connection_secret.pooled_parameters);
   const bool to_publish =
       see_.published.ownership != Ownership::kForeign && !publisher_.is_current();
   const std::string serving = serving_pods();
@@ -89,8 +88,7 @@ bool PgBouncerWayIn::verified() {
   if (round_.desired() == 0) {
     publisher_.wait("the pooler has no replicas to verify the URLs with");
   } else if (round_.paused()) {
-    publisher_.wait(
-        "the pooler is paused (spec.pgbouncer.paused): no query can verify the URLs");
+    publisher_.wait("the pooler is paused (spec.pgbouncer.paused): no query can verify the URLs");
   } else if (!all_loaded()) {
     publisher_.wait("the Secret waits until the pods serve this configuration");
   } else if (trial_ == nullptr) {

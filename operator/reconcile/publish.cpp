@@ -72,8 +72,8 @@ void Publisher::write() {
 void Publisher::keep() {
   Verdict& verdict = round_.found.published;
   if (!was_published()) {
-    verdict = no(api::reason::kUnverified,
-                 "the Secret is written once a query through the pooler works");
+    verdict =
+        no(api::reason::kUnverified, "the Secret is written once a query through the pooler works");
   } else if (round_.found.database && !round_.found.configuration) {
     verdict = no(api::reason::kCredentialsPending,
                  "the last verified URLs stay until the database accepts the new ones");

@@ -19,8 +19,8 @@ void Round::look_again(Duration after) {
 
 void Round::tell_end(const char* field, const CheckedCertificates& read) {
   if (!read.end) return;
-  found.certificates_end += std::string("; the certificate of ") + field + " is valid until " +
-                            rfc3339(*read.end);
+  found.certificates_end +=
+      std::string("; the certificate of ") + field + " is valid until " + rfc3339(*read.end);
   look_again(*read.end - see.now);
 }
 
@@ -40,8 +40,7 @@ std::string token_of(const std::string& text) { return hex_encode(sha256(text));
 
 std::string token_of(const urls::Connection& login) {
   const Certificates& tls = login.certificates;
-  return token_of(urls::to_uri(login) + "\n" + tls.authorities + "\n" + tls.chain + "\n" +
-                  tls.key);
+  return token_of(urls::to_uri(login) + "\n" + tls.authorities + "\n" + tls.chain + "\n" + tls.key);
 }
 
 }  // namespace pooler::reconcile

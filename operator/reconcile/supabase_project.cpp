@@ -21,8 +21,9 @@ void SupabaseProject::ask() {
   const std::string field = "spec.supabase.managementTokenSecretRef";
   if (!data) {
     round_.refuse({std::string(api::reason::kSecretNotFound), field + ".name",
-                   secret + " does not exist; create it with a token of the Management API under "
-                            "the key " +
+                   secret +
+                       " does not exist; create it with a token of the Management API under "
+                       "the key " +
                        wanted.token_secret_key});
     return;
   }
@@ -56,9 +57,9 @@ void SupabaseProject::settle_host() {
   }
   if (!round_.host.empty()) return;
   if (!by_api) {
-    round_.refuse({std::string(api::reason::kPoolerHostUnknown), "spec.supabase",
-                   std::string("the host of the project's pooler can't be worked out: ") +
-                       kBothWays});
+    round_.refuse(
+        {std::string(api::reason::kPoolerHostUnknown), "spec.supabase",
+         std::string("the host of the project's pooler can't be worked out: ") + kBothWays});
   } else if (failed() && round_.project->failure->lasting) {
     round_.refuse({std::string(api::reason::kPoolerHostUnknown), "spec.supabase",
                    "the host of the project's pooler is not known: " +

@@ -51,8 +51,7 @@ class ManagementApi : public testing::Test {
     config.server = url;
     config.ca.data = authority_.pem();
     transport_ = kube::make_cpprest_transport(
-        config, clock_,
-        {.idle_timeout = seconds(2), .max_body_bytes = hosted::kMaxAnswerBytes});
+        config, clock_, {.idle_timeout = seconds(2), .max_body_bytes = hosted::kMaxAnswerBytes});
     reader_ = std::make_unique<hosted::Reader>(
         *transport_, clock_, [this](const std::string&) { on_change(); }, patience);
     reader_->start();
@@ -65,8 +64,8 @@ class ManagementApi : public testing::Test {
   }
   ProjectState wait_for(const std::function<bool(const ProjectState&)>& done) {
     std::unique_lock held(mutex_);
-    EXPECT_TRUE(changed_.wait_for(held, minutes(1),
-                                  [&] { return done(reader_->state("shop/orders")); }));
+    EXPECT_TRUE(
+        changed_.wait_for(held, minutes(1), [&] { return done(reader_->state("shop/orders")); }));
     return reader_->state("shop/orders");
   }
   // The first answer's failure, in words.
@@ -100,9 +99,8 @@ TEST_F(ManagementApi, IsAskedAsItsReferenceHasIt) {
   start();
   const ProjectState state = wait_for([](const ProjectState& now) { return now.asked; });
   ASSERT_TRUE(state.pooler);
-  EXPECT_EQ(*state.pooler,
-            (hosted::ProjectPooler{"aws-1-eu-central-1.pooler.supabase.com", 6543,
-                                   "postgres.abcdefghijklmnopqrst", 15, 200}));
+  EXPECT_EQ(*state.pooler, (hosted::ProjectPooler{"aws-1-eu-central-1.pooler.supabase.com", 6543,
+                                                  "postgres.abcdefghijklmnopqrst", 15, 200}));
   EXPECT_EQ(seen.method, "GET");
   EXPECT_EQ(seen.target, kPath);
   EXPECT_EQ(seen.headers["authorization"], std::string("Bearer ") + kToken);

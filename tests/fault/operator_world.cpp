@@ -316,14 +316,14 @@ void OperatorWorld::user_applies_project() {
                                        {"data", {{"password", base64_encode("pw")}}}});
   server_.create(kube::Secret::kType, {{"metadata", metadata("supabase")},
                                        {"data", {{"token", base64_encode("sbp_t0ken")}}}});
-  server_.create(PoolerConfigObject::kType,
-                 {{"metadata", metadata("orders")},
-                  {"spec",
-                   {{"database", {{"secretRef", {{"name", "orders-db"}}}}},
-                    {"engine", "Supabase"},
-                    {"supabase",
-                     {{"projectRef", kProject},
-                      {"managementTokenSecretRef", {{"name", "supabase"}}}}}}}});
+  server_.create(
+      PoolerConfigObject::kType,
+      {{"metadata", metadata("orders")},
+       {"spec",
+        {{"database", {{"secretRef", {{"name", "orders-db"}}}}},
+         {"engine", "Supabase"},
+         {"supabase",
+          {{"projectRef", kProject}, {"managementTokenSecretRef", {{"name", "supabase"}}}}}}}});
 }
 
 void OperatorWorld::user_sets(const std::string& name, const std::string& key,

@@ -3,8 +3,8 @@
 // that answers as a healthy database and healthy poolers would.
 #pragma once
 
-#include <map>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>

@@ -110,22 +110,21 @@ TEST_P(ManagementApiFails, AfterARestartOfTheOperator) {
   recovers();
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    All, ManagementApiFails,
-    testing::Values(Failing{"Unauthorized", Mood::kUnauthorized, true},
-                    Failing{"Forbidden", Mood::kForbidden, true},
-                    Failing{"NotFound", Mood::kNotFound, true},
-                    Failing{"TooManyRequests", Mood::kTooManyRequests, false},
-                    Failing{"ServerError", Mood::kServerError, false},
-                    Failing{"Silent", Mood::kSilent, false},
-                    Failing{"NotThere", Mood::kNotThere, false},
-                    Failing{"Untrusted", Mood::kUntrusted, false},
-                    Failing{"Broken", Mood::kBroken, false},
-                    Failing{"TooLong", Mood::kTooLong, true},
-                    Failing{"NoJson", Mood::kNoJson, true},
-                    Failing{"NoPrimary", Mood::kNoPrimary, true},
-                    Failing{"Elsewhere", Mood::kElsewhere, true}),
-    [](const auto& test) { return test.param.name; });
+INSTANTIATE_TEST_SUITE_P(All, ManagementApiFails,
+                         testing::Values(Failing{"Unauthorized", Mood::kUnauthorized, true},
+                                         Failing{"Forbidden", Mood::kForbidden, true},
+                                         Failing{"NotFound", Mood::kNotFound, true},
+                                         Failing{"TooManyRequests", Mood::kTooManyRequests, false},
+                                         Failing{"ServerError", Mood::kServerError, false},
+                                         Failing{"Silent", Mood::kSilent, false},
+                                         Failing{"NotThere", Mood::kNotThere, false},
+                                         Failing{"Untrusted", Mood::kUntrusted, false},
+                                         Failing{"Broken", Mood::kBroken, false},
+                                         Failing{"TooLong", Mood::kTooLong, true},
+                                         Failing{"NoJson", Mood::kNoJson, true},
+                                         Failing{"NoPrimary", Mood::kNoPrimary, true},
+                                         Failing{"Elsewhere", Mood::kElsewhere, true}),
+                         [](const auto& test) { return test.param.name; });
 
 TEST(Hosted, MakesTwoSecretsAndNothingElse) {
   OperatorWorld world;

@@ -89,8 +89,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   must(read.ok() == pooler.ok(), "an answer is its body");
   must(read.ok() || (read.error().lasting && !read.error().message.empty()), "a failure says why");
   if (const auto token = hosted::read_token(text)) {
-    must(!token->empty() && std::all_of(token->begin(), token->end(),
-                                        [](char c) { return c > 0x20 && c < 0x7f; }),
+    must(!token->empty() &&
+             std::all_of(token->begin(), token->end(), [](char c) { return c > 0x20 && c < 0x7f; }),
          "a token can stand in a header");
   }
   return 0;

@@ -73,8 +73,8 @@ class ClientTlsRing : public LiveRing, public ::testing::WithParamInterface<Vers
   }
   std::optional<std::string> cell(pg::Session& session, const std::string& sql) {
     session.query(sql, clock_.monotonic() + std::chrono::minutes(1));
-    EXPECT_TRUE(pg::testing::drive(
-        session, [&] { return session.state() != pg::Session::State::kBusy; }));
+    EXPECT_TRUE(
+        pg::testing::drive(session, [&] { return session.state() != pg::Session::State::kBusy; }));
     auto answer = session.take().value();
     return answer.ok() && !answer->cells.empty() ? answer->cells[0][0] : std::nullopt;
   }

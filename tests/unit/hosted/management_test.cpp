@@ -51,8 +51,8 @@ ApiAnswer broken(Kind kind) { return failure(kube::TransportError{kind, "words"}
 TEST(DecodePooler, ReadsThePrimary) {
   const auto pooler = decode_pooler(to_bytes(Json::array({entry()})), kProject);
   ASSERT_TRUE(pooler.ok()) << pooler.error();
-  EXPECT_EQ(*pooler, (ProjectPooler{kHost, 6543, "postgres.abcdefghijklmnopqrst", std::nullopt,
-                                    200}));
+  EXPECT_EQ(*pooler,
+            (ProjectPooler{kHost, 6543, "postgres.abcdefghijklmnopqrst", std::nullopt, 200}));
 }
 
 TEST(DecodePooler, TakesThePrimaryAmongOthers) {
@@ -128,22 +128,21 @@ TEST(ReadAnswer, EachFailureHasItsWordsAndRemedy) {
     bool lasting;
     const char* words;
   };
-  const Told all[] = {
-      {status(401), true, "spec.supabase.managementTokenSecretRef"},
-      {status(403), true, "database_pooling_config_read"},
-      {status(404), true, "spec.supabase.projectRef"},
-      {status(429), false, "too often (429)"},
-      {status(500), false, "fails (500)"},
-      {status(503), false, "fails (503)"},
-      {status(302), true, "none of its own (302)"},
-      {status(204), true, "none of its own (204)"},
-      {status(200), true, "it is no list of poolers"},
-      {broken(Kind::kTimeout), false, "does not answer in time"},
-      {broken(Kind::kCanceled), false, "does not answer in time"},
-      {broken(Kind::kConnect), false, "let the operator's pods connect"},
-      {broken(Kind::kTls), false, "certificate"},
-      {broken(Kind::kDisconnected), false, "breaks off"},
-      {broken(Kind::kProtocol), true, "256 KiB"}};
+  const Told all[] = {{status(401), true, "spec.supabase.managementTokenSecretRef"},
+                      {status(403), true, "database_pooling_config_read"},
+                      {status(404), true, "spec.supabase.projectRef"},
+                      {status(429), false, "too often (429)"},
+                      {status(500), false, "fails (500)"},
+                      {status(503), false, "fails (503)"},
+                      {status(302), true, "none of its own (302)"},
+                      {status(204), true, "none of its own (204)"},
+                      {status(200), true, "it is no list of poolers"},
+                      {broken(Kind::kTimeout), false, "does not answer in time"},
+                      {broken(Kind::kCanceled), false, "does not answer in time"},
+                      {broken(Kind::kConnect), false, "let the operator's pods connect"},
+                      {broken(Kind::kTls), false, "certificate"},
+                      {broken(Kind::kDisconnected), false, "breaks off"},
+                      {broken(Kind::kProtocol), true, "256 KiB"}};
   for (const auto& [answer, lasting, words] : all) {
     const ApiFailure told = failed(answer);
     EXPECT_EQ(told.lasting, lasting) << words;

@@ -26,9 +26,9 @@ class ProjectsTest : public testing::Test {
   bool answer(int status, std::optional<seconds> retry_after = std::nullopt) {
     const auto question = next();
     if (!question) return false;
-    changed_ = projects_.answered(
-        *question, kube::Response{status, retry_after, status == 200 ? kGood : "{}"},
-        clock_.monotonic());
+    changed_ = projects_.answered(*question,
+                                  kube::Response{status, retry_after, status == 200 ? kGood : "{}"},
+                                  clock_.monotonic());
     return true;
   }
   // How long until it is asked again.
@@ -139,12 +139,12 @@ TEST_F(ProjectsTest, AnAnswerThatComesTooLateIsDropped) {
   set();
   const auto question = next();
   set("t0ken", 2, "zzzzzzzzzzzzzzzzzzzz");
-  EXPECT_FALSE(projects_.answered(*question, kube::Response{200, std::nullopt, kGood},
-                                  clock_.monotonic()));
+  EXPECT_FALSE(
+      projects_.answered(*question, kube::Response{200, std::nullopt, kGood}, clock_.monotonic()));
   EXPECT_FALSE(state().pooler) << "it is another project's";
   projects_.forget(kKey);
-  EXPECT_FALSE(projects_.answered(*question, kube::Response{200, std::nullopt, kGood},
-                                  clock_.monotonic()));
+  EXPECT_FALSE(
+      projects_.answered(*question, kube::Response{200, std::nullopt, kGood}, clock_.monotonic()));
   EXPECT_EQ(state(), ProjectState{});
 }
 

@@ -308,9 +308,10 @@ TEST_F(RefusalPause, AWrongPasswordIsTriedTwiceAnHour) {
 }
 
 TEST_F(RefusalPause, WhatThePoolerOfSupabaseSaysOfABanCountsToo) {
-  script().refuse_logins(Refusal{
-      "XX000", "(ECIRCUITBREAKER) too many authentication failures, new connections are "
-               "temporarily blocked"});
+  script().refuse_logins(
+      Refusal{"XX000",
+              "(ECIRCUITBREAKER) too many authentication failures, new connections are "
+              "temporarily blocked"});
   DatabaseProbe probe(world_.server, target(), world_.now());
   world_.run(probe, minutes(29));
   EXPECT_EQ(script().connects(), 1);

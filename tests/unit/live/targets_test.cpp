@@ -100,7 +100,8 @@ TEST(VerificationTarget, IsEncryptedWhereACertificateMustBeShown) {
 }
 
 TEST(VerificationTarget, VerifiesAsClientsDoWhereItCan) {
-  const pg::Target own = verification_of({{"sslmode", "verify-full"}, {"sslrootcert", "/ca"}}, "ca");
+  const pg::Target own =
+      verification_of({{"sslmode", "verify-full"}, {"sslrootcert", "/ca"}}, "ca");
   EXPECT_EQ(own.params.at("sslmode"), "verify-full");
   EXPECT_EQ(own.certificates.authorities, "ca");
   const pg::Target known = verification_of({{"sslmode", "verify-full"}, {"sslrootcert", "system"}});

@@ -65,7 +65,8 @@ TEST(TlsVerdicts, NameTheFieldToMend) {
   const Certificates all = {"authorities", "chain", "key"};
   const Case cases[] = {
       {"server does not support SSL, but SSL was required", none, "spec.database.tls.mode"},
-      {"SSL error: certificate verify failed", none, "name its own in spec.database.tls.caSecretRef"},
+      {"SSL error: certificate verify failed", none,
+       "name its own in spec.database.tls.caSecretRef"},
       {"SSL error: certificate verify failed", all, "those in spec.database.tls.caSecretRef"},
       {"server certificate for \"a\" does not match host name \"b\"", all, "spec.database.host"},
       {"root certificate file \"/ca\" does not exist", none, "spec.database.tls.caSecretRef"},
@@ -78,8 +79,7 @@ TEST(TlsVerdicts, NameTheFieldToMend) {
   for (const auto& [words, ours, field] : cases) {
     urls::Connection connection = orders();
     connection.certificates = ours;
-    const Verdict verdict =
-        database_verdict(error(Kind::kTls, Phase::kLogin, words), connection);
+    const Verdict verdict = database_verdict(error(Kind::kTls, Phase::kLogin, words), connection);
     EXPECT_EQ(verdict.reason, "TLSFailure");
     EXPECT_THAT(verdict.message, HasSubstr(words));
     EXPECT_THAT(verdict.message, HasSubstr(field));
@@ -146,8 +146,9 @@ TEST(LoginRefused, IsTheServersWordOrOurs) {
     refused.sqlstate = sqlstate;
     EXPECT_FALSE(is_login_refused(refused)) << sqlstate;
   }
-  refused.message = "(ECIRCUITBREAKER) too many authentication failures, new connections are "
-                    "temporarily blocked";
+  refused.message =
+      "(ECIRCUITBREAKER) too many authentication failures, new connections are "
+      "temporarily blocked";
   EXPECT_TRUE(is_login_refused(refused));
   EXPECT_FALSE(is_login_refused(error(Kind::kTimeout, Phase::kLogin)));
 }

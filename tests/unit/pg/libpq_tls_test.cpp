@@ -41,8 +41,8 @@ T* from_pem(const std::string& pem, T* (*read)(BIO*, T**, pem_password_cb*, void
   return item;
 }
 
-// Lets everyone in who shows a certificate of `clients`, one connection after another; asks for none
-// where that is empty.
+// Lets everyone in who shows a certificate of `clients`, one connection after another; asks for
+// none where that is empty.
 class TlsPostgres {
  public:
   TlsPostgres(const KeyPair& identity, const std::string& clients)
@@ -106,8 +106,7 @@ class TlsPostgres {
 
   // AuthenticationOk and ReadyForQuery; then it listens until the client leaves.
   static void log_in(SSL* ssl) {
-    constexpr std::array<char, 15> kWelcome = {'R', 0, 0, 0, 8, 0, 0,  0,
-                                               0,   'Z', 0, 0, 0, 5, 'I'};
+    constexpr std::array<char, 15> kWelcome = {'R', 0, 0, 0, 8, 0, 0, 0, 0, 'Z', 0, 0, 0, 5, 'I'};
     std::array<char, 1024> ignored{};
     if (SSL_read(ssl, ignored.data(), ignored.size()) <= 0) return;
     SSL_write(ssl, kWelcome.data(), kWelcome.size());
@@ -160,10 +159,8 @@ class LibpqTls : public ::testing::Test {
                                    const std::string& host = "localhost") {
     Target target;
     target.endpoints = {{host, "127.0.0.1", server_.port()}};
-    target.params = {{"user", "app"},
-                     {"dbname", "orders"},
-                     {"sslmode", sslmode},
-                     {"gssencmode", "disable"}};
+    target.params = {
+        {"user", "app"}, {"dbname", "orders"}, {"sslmode", sslmode}, {"gssencmode", "disable"}};
     target.certificates = std::move(certificates);
     return factory_.connect(std::move(target), clock_.monotonic());
   }

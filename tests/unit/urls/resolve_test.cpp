@@ -79,9 +79,9 @@ TEST(Resolve, TlsOfTheSpecWinsOverTheUri) {
             "postgresql://u:p@h:1/d?application_name=x&sslmode=verify-full");
   tls.tls.mode = api::DatabaseTls::Mode::kVerifyCa;
   EXPECT_EQ(resolved(tls, secret).parameter("sslmode"), "verify-ca");
-  EXPECT_EQ(resolved(tls, {{"host", "h"}, {"username", "u"}, {"password", "p"}})
-                .parameter("sslmode"),
-            "verify-ca");
+  EXPECT_EQ(
+      resolved(tls, {{"host", "h"}, {"username", "u"}, {"password", "p"}}).parameter("sslmode"),
+      "verify-ca");
 }
 
 TEST(Resolve, FollowsRenamedKeys) {

@@ -47,9 +47,8 @@ class SupabaseUrls : public testing::Test {
 
 TEST_F(SupabaseUrls, ThePasswordIsEnough) {
   const Data found = keys({{"password", kHostile}});
-  EXPECT_EQ(found.at("DATABASE_URL"),
-            "postgresql://postgres:" + std::string(kEncoded) +
-                "@db.abcdefghijklmnopqrst.supabase.co:5432/postgres");
+  EXPECT_EQ(found.at("DATABASE_URL"), "postgresql://postgres:" + std::string(kEncoded) +
+                                          "@db.abcdefghijklmnopqrst.supabase.co:5432/postgres");
   EXPECT_EQ(found.at("DATABASE_POOLED_URL"),
             "postgresql://postgres.abcdefghijklmnopqrst:" + std::string(kEncoded) +
                 "@aws-1-eu-central-1.pooler.supabase.com:6543/postgres?pgbouncer=true");
@@ -113,8 +112,7 @@ TEST_F(SupabaseUrls, TheFlagOfPrismaIsInOneKeyOfOnePresetAlone) {
   EXPECT_THAT(keys({{"password", "pw"}}).at("DATABASE_POOLED_URL"),
               testing::EndsWith(":6543/postgres?pgbouncer=true&connection_limit=1"));
   spec_.connection_secret.keys = {{"DATABASE_POOLED_URL", api::Way::kPooled, api::Format::kLibpq}};
-  EXPECT_THAT(keys({{"password", "pw"}}).at("DATABASE_POOLED_URL"),
-              Not(HasSubstr("pgbouncer")));
+  EXPECT_THAT(keys({{"password", "pw"}}).at("DATABASE_POOLED_URL"), Not(HasSubstr("pgbouncer")));
 }
 
 TEST_F(SupabaseUrls, ARoleAndADatabaseOfOnesOwn) {
@@ -149,23 +147,24 @@ TEST_F(SupabaseUrls, ParametersOfTlsGoBothWays) {
   EXPECT_THAT(found.at("direct-uri"),
               testing::EndsWith("?sslmode=verify-full&sslrootcert=%2Fca.crt&channel_binding="
                                 "require&application_name=shop"));
-  EXPECT_THAT(found.at("pooled-uri"),
-              testing::EndsWith(
-                  "?sslmode=verify-full&sslrootcert=%2Fca.crt&application_name=shop"));
+  EXPECT_THAT(
+      found.at("pooled-uri"),
+      testing::EndsWith("?sslmode=verify-full&sslrootcert=%2Fca.crt&application_name=shop"));
   for (const char* key : {"direct-uri", "pooled-uri"}) {
-    EXPECT_THAT(
-        keys({{"uri", "postgresql://postgres:pw@db.abcdefghijklmnopqrst.supabase.co/postgres?"
-                      "sslmode=prefer"}})
-            .at(key),
-        Not(HasSubstr("sslmode")));
+    EXPECT_THAT(keys({{"uri",
+                       "postgresql://postgres:pw@db.abcdefghijklmnopqrst.supabase.co/postgres?"
+                       "sslmode=prefer"}})
+                    .at(key),
+                Not(HasSubstr("sslmode")));
   }
 }
 
 TEST_F(SupabaseUrls, TheSpecsTlsIsForBothWays) {
   spec_.database.tls.ca_secret = "supabase-ca";
   auto login = resolve_supabase(
-      spec_, {{"uri", "postgresql://postgres:pw@db.abcdefghijklmnopqrst.supabase.co/postgres?"
-                      "sslmode=require"}});
+      spec_, {{"uri",
+               "postgresql://postgres:pw@db.abcdefghijklmnopqrst.supabase.co/postgres?"
+               "sslmode=require"}});
   ASSERT_TRUE(login.ok());
   login->certificates = {.authorities = "roots", .chain = "chain", .key = "key"};
   const Published ways = supabase_ways(spec_, *login, kPooler);
