@@ -324,6 +324,18 @@ TEST_F(SupabasePlanTest, AMissingPasswordKeepsWhatIsPublished) {
   EXPECT_EQ(see_.published.data, before);
 }
 
+TEST_F(SupabasePlanTest, APasswordWithALineBreakIsToldAndKeepsWhatIsPublished) {
+  step();
+  const auto before = see_.published.data;
+  see_.database_secret = SecretValues{{"password", "rotated\n"}};
+  const Plan planned = step();
+  EXPECT_EQ(status("ConfigurationValid"), "False SecretInvalid");
+  EXPECT_NE(message("ConfigurationValid").find("line break"), std::string::npos);
+  EXPECT_EQ(to_bytes(api::encode(config_->status)).find("rotated"), std::string::npos);
+  EXPECT_EQ(see_.published.data, before);
+  EXPECT_FALSE(planned.target.database) << "it is not tried";
+}
+
 TEST_F(SupabasePlanTest, ItsAuthorityIsVerifiedAndPublishedForBothWays) {
   const fault::Authority authority;
   config_->spec.database.tls.ca_secret = "supabase-ca";
