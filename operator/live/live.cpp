@@ -21,7 +21,7 @@ namespace {
 
 // The sessions of the real world; made only where nobody brings others.
 struct Libpq {
-  pg::ThreadResolver resolver;
+  ThreadResolver resolver;
   pg::LibpqSessionFactory sessions{resolver};
 };
 

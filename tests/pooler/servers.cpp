@@ -94,7 +94,7 @@ std::string sql_string(const std::string& text) { return quoted(text, '\''); }
 Result<pg::Rows, pg::Error> ask(pg::Target target, const std::string& text) {
   using State = pg::Session::State;
   const SystemClock clock;
-  pg::ThreadResolver resolver;
+  ThreadResolver resolver;
   pg::LibpqSessionFactory factory(resolver);
   const auto session = factory.connect(std::move(target), clock.monotonic());
   const bool settled = pg::testing::drive(*session, [&] {
