@@ -15,6 +15,10 @@
 namespace pooler::reconcile {
 namespace {
 
+// On the admin Secret: a keyed hash of the project and the password that was refused last, for an
+// operator that is started anew.
+constexpr const char* kRefusedPasswordAnnotation = "pooler.dev/refused-password";
+
 // A project has no objects but Secrets: what its URLs are is found out, and published.
 class SupabasePlan {
  public:
@@ -99,17 +103,43 @@ class SupabasePlan {
     plan_.target.database = live::DatabaseTarget{.connection = way,
                                                  .token = round_.database_token,
                                                  .refusal_pause = kRefusalPause,
-                                                 .refused_before = refused_before()};
+                                                 .refused_before = refused_before(),
+                                                 .refusal_scope = round_.supabase().project_ref};
     if (see_.live.database.token == round_.database_token) {
       found_.database_state = &see_.live.database;
     }
   }
 
-  // By the status, as long as the credentials are those that were published with it.
+  // Keyed: no oracle for guessing it. Requires a login and the round's admin.
+  [[nodiscard]] std::string password_hash() const {
+    return engine::pgbouncer::content_hash(
+        *round_.admin,
+        {{"project", round_.supabase().project_ref}, {"password", round_.login->password}});
+  }
+
   [[nodiscard]] bool refused_before() const {
-    const api::Condition* before = config_.status.find(api::condition::kDatabaseReachable);
-    return before != nullptr && before->reason == api::reason::kAuthenticationFailed &&
-           round_.ways && publisher_.is_current();
+    if (!round_.login || !round_.admin) return false;
+    const auto& annotations = see_.admin.meta.annotations;
+    const auto found = annotations.find(kRefusedPasswordAnnotation);
+    return found != annotations.end() && found->second == password_hash();
+  }
+
+  // This very password: as it was found out last, by whatever operator.
+  [[nodiscard]] bool refused() const {
+    const live::DatabaseState* database = found_.database_state;
+    const live::VerificationState& trial = see_.live.verification;
+    const bool tried = round_.ways && trial.token == token_of_trial(pooled_login());
+    if (tried && (trial.refused || trial.outcome == live::Outcome::kOk)) return trial.refused;
+    if (database == nullptr || !found_.database) return refused_before();
+    return database->refused || (!found_.database_answers() && refused_before());
+  }
+
+  [[nodiscard]] urls::Connection pooled_login() const {
+    return encrypted(urls::with_parameters(round_.ways->pooled,
+                                           config_.spec.connection_secret.pooled_parameters));
+  }
+  static std::string token_of_trial(const urls::Connection& pooled) {
+    return token_of("pooled " + token_of(pooled));
   }
 
   // ---- the Secrets
@@ -120,8 +150,9 @@ class SupabasePlan {
       const bool foreign = see_.admin.ownership == Ownership::kForeign;
       if (foreign) found_.foreign = whose("Secret", see_.admin.meta);
     } else if (round_.login && round_.admin) {
-      writer_.write(kube::Secret::kType, engine::pgbouncer::admin_secret(config_, *round_.admin),
-                    see_.admin);
+      Json body = engine::pgbouncer::admin_secret(config_, *round_.admin);
+      if (refused()) body["metadata"]["annotations"][kRefusedPasswordAnnotation] = password_hash();
+      writer_.write(kube::Secret::kType, std::move(body), see_.admin);
     }
   }
 
@@ -150,14 +181,15 @@ class SupabasePlan {
       publisher_.wait("the database refuses the login");
       return false;
     }
-    const urls::Connection pooled = encrypted(urls::with_parameters(
-        round_.ways->pooled, config_.spec.connection_secret.pooled_parameters));
-    const std::string token = token_of("pooled " + token_of(pooled));
-    plan_.target.verification = live::VerificationTarget{.connection = pooled,
-                                                         .address = "",
-                                                         .token = token,
-                                                         .certificate = "",
-                                                         .refusal_pause = kRefusalPause};
+    const urls::Connection pooled = pooled_login();
+    const std::string token = token_of_trial(pooled);
+    plan_.target.verification =
+        live::VerificationTarget{.connection = pooled,
+                                 .address = "",
+                                 .token = token,
+                                 .certificate = "",
+                                 .refusal_pause = kRefusalPause,
+                                 .refusal_scope = round_.supabase().project_ref};
     const live::VerificationState& trial = see_.live.verification;
     if (trial.token != token || trial.outcome == live::Outcome::kUnknown) {
       publisher_.wait("a query through the pooler is being tried");

@@ -102,6 +102,11 @@ class SupabasePlanTest : public testing::Test {
     see_.live.database.message = "words";
   }
 
+  void password_is_refused() {
+    database_fails(api::reason::kAuthenticationFailed);
+    see_.live.database.refused = true;
+  }
+
   [[nodiscard]] std::string status(const std::string& type) const {
     const api::Condition* found = config_->status.find(type);
     return found == nullptr ? "absent"
@@ -185,15 +190,43 @@ TEST_F(SupabasePlanTest, TheDatabaseIsProbedAndHoldsNothingBack) {
 
 TEST_F(SupabasePlanTest, ARefusedPasswordIsRememberedOverARestart) {
   step();
-  database_fails(api::reason::kAuthenticationFailed);
+  EXPECT_FALSE(look().target.database->refused_before);
+  EXPECT_EQ(look().target.database->refusal_scope, kRef);
+  password_is_refused();
   step();
   EXPECT_NE(message("DatabaseReachable").find("half an hour"), std::string::npos);
   EXPECT_TRUE(look().target.database->refused_before);
+  EXPECT_EQ(see_.admin.body.find("s3cret"), std::string::npos);
   see_.live = {};
+  step();
   EXPECT_TRUE(look().target.database->refused_before);
-  EXPECT_EQ(look().status, config_->status) << "a restart is no news";
+  EXPECT_TRUE(look().writes.empty());
+  config_->spec.database.tls.mode = api::DatabaseTls::Mode::kRequire;
+  EXPECT_TRUE(look().target.database->refused_before) << "the password is the same";
   see_.database_secret = SecretValues{{"password", "another"}};
   EXPECT_FALSE(look().target.database->refused_before) << "other credentials";
+  see_.database_secret = SecretValues{{"password", "s3cret"}};
+  database_answers();
+  step();
+  EXPECT_FALSE(look().target.database->refused_before) << "it is right by now";
+}
+
+TEST_F(SupabasePlanTest, ARefusedPasswordIsRememberedThoughItIsNotPublished) {
+  config_->spec.connection_secret.publish_policy = api::PublishPolicy::kVerified;
+  step();
+  password_is_refused();
+  step();
+  see_.live = {};
+  EXPECT_EQ(see_.published.ownership, Ownership::kAbsent);
+  EXPECT_TRUE(look().target.database->refused_before);
+}
+
+TEST_F(SupabasePlanTest, ALoginThatIsRefusedForSomethingElseIsNotHeldBack) {
+  step();
+  database_fails(api::reason::kAuthenticationFailed);
+  step();
+  EXPECT_FALSE(look().target.database->refused_before);
+  EXPECT_EQ(message("DatabaseReachable"), "words") << "nothing of half an hour";
 }
 
 TEST_F(SupabasePlanTest, NeitherHostNorTokenStallsAndNamesBothWays) {
@@ -416,13 +449,17 @@ TEST_F(SupabasePlanTest, VerifiedWaitsForAQueryThroughThePooler) {
   EXPECT_EQ(target->address, "");
   EXPECT_EQ(target->refusal_pause, std::chrono::minutes(30));
   see_.live.verification = {target->token, live::Outcome::kFailed, "VerificationFailed", "no"};
+  see_.live.verification.refused = true;
+  EXPECT_FALSE(look().target.database->refused_before);
   step();
+  EXPECT_TRUE(look().target.database->refused_before) << "by the pooler, and so by the project";
   EXPECT_EQ(status("Ready"), "False VerificationFailed");
   EXPECT_EQ(see_.published.ownership, Ownership::kAbsent);
   see_.live.verification = {target->token, live::Outcome::kOk, "", ""};
   step();
   EXPECT_EQ(published("DATABASE_URL"), kDirectUrl);
   EXPECT_FALSE(look().target.verification) << "verified once, no more connections";
+  EXPECT_FALSE(look().target.database->refused_before);
   EXPECT_EQ(look().status.find("Ready")->status, api::ConditionStatus::kTrue);
 }
 
