@@ -104,7 +104,45 @@ Result<ProjectPooler, std::string> read_entry(const Json& entry, const std::stri
   return pooler;
 }
 
+// "HOST", "HOST:PORT", "[IPv6]:PORT". The name is looked up as it is: only what is none is told.
+bool is_authority(std::string_view text) {
+  const bool bracketed = text.starts_with('[');
+  const auto end = bracketed ? text.find(']') : text.find(':');
+  if (bracketed && end == std::string_view::npos) return false;
+  const std::string_view host = bracketed ? text.substr(1, end - 1) : text.substr(0, end);
+  const std::string_view letters =
+      bracketed ? "0123456789abcdefABCDEF:."
+                : "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
+  if (host.empty() || host.find_first_not_of(letters) != std::string_view::npos) return false;
+  std::string_view rest = end == std::string_view::npos ? "" : text.substr(end);
+  if (bracketed) rest.remove_prefix(1);
+  if (rest.empty()) return true;
+  const auto port = rest.starts_with(':') ? parse_integer(rest.substr(1)) : std::nullopt;
+  return port && *port >= 1 && *port <= 65535;
+}
+
 }  // namespace
+
+std::string trouble_with_api_url(std::string_view url) {
+  for (const std::string_view scheme : {"https://", "http://"}) {
+    if (!url.starts_with(scheme)) continue;
+    url.remove_prefix(scheme.size());
+    if (url.find('@') != std::string_view::npos) {
+      return "must not hold a user or a password: each PoolerConfig names a token of its own";
+    }
+    if (url.find_first_of("?#") != std::string_view::npos) {
+      return "must not have a query or a fragment: it is the beginning of all addresses";
+    }
+    if (url.find(' ') != std::string_view::npos || has_control_characters(url)) {
+      return "has a blank or a control character in it";
+    }
+    if (!is_authority(url.substr(0, url.find('/')))) {
+      return "must name a host, and after it may have a port from 1 to 65535 and a path";
+    }
+    return {};
+  }
+  return "must begin with https:// (or http://)";
+}
 
 std::optional<std::string> read_token(std::string_view value) {
   const std::string_view token = trim(value);

@@ -25,6 +25,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -178,14 +179,21 @@ concurrency::streams::ostream stream_to(const std::shared_ptr<PushBuffer>& buffe
       std::static_pointer_cast<concurrency::streams::details::basic_streambuf<uint8_t>>(buffer)));
 }
 
+// What the TLS context could not be made of, in our own callback.
+struct ContextError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
 // Of a request that has no headers of an answer yet. The library tells by its text what it was at.
 TransportError request_error(const std::exception& thrown, std::stop_token stop) {
   if (stop.stop_requested()) return {Kind::kCanceled, "asked to stop"};
   const std::string text = thrown.what();
-  const auto* failed = dynamic_cast<const http::http_exception*>(&thrown);
-  if (failed == nullptr || text.find("SSL handshake") != std::string::npos) {
-    return {Kind::kTls, text};  // from our own context callback, or the handshake
+  if (dynamic_cast<const ContextError*>(&thrown) != nullptr ||
+      text.find("SSL handshake") != std::string::npos) {
+    return {Kind::kTls, text};
   }
+  const auto* failed = dynamic_cast<const http::http_exception*>(&thrown);
+  if (failed == nullptr) return {Kind::kConnect, text};  // no URI that can be connected to, say
   if (text.find("resolving") != std::string::npos ||
       text.find("Failed to connect") != std::string::npos) {
     return {Kind::kConnect, text};
@@ -529,14 +537,11 @@ class CpprestTransport final : public HttpTransport {
     config.set_timeout(idle_timeout.count() == 0 ? options_.idle_timeout : idle_timeout);
     config.set_max_redirects(0);  // the token goes nowhere else
     config.set_ssl_context_callback([this, ca](boost::asio::ssl::context& context) {
-      using boost::asio::ssl::context_base;
-      context.set_options(context_base::default_workarounds | context_base::no_sslv2 |
-                          context_base::no_sslv3 | context_base::no_tlsv1 |
-                          context_base::no_tlsv1_1);
-      // Replaces the system's store, which the library has put there.
-      SSL_CTX_set_cert_store(context.native_handle(), X509_STORE_new());
-      context.add_certificate_authority(boost::asio::buffer(ca));
-      use_client_certificate(context);
+      try {
+        set_up(context, ca);
+      } catch (const std::exception& thrown) {
+        throw ContextError(thrown.what());
+      }
     });
     const std::string host = host_in(server);
     if (server.scheme() == "https") {  // without TLS the handle is of another type
@@ -544,6 +549,16 @@ class CpprestTransport final : public HttpTransport {
           [host](web::http::client::native_handle handle) { set_socket_options(handle, host); });
     }
     return http_client(server, config);
+  }
+
+  void set_up(boost::asio::ssl::context& context, const std::string& ca) const {
+    using boost::asio::ssl::context_base;
+    context.set_options(context_base::default_workarounds | context_base::no_sslv2 |
+                        context_base::no_sslv3 | context_base::no_tlsv1 | context_base::no_tlsv1_1);
+    // Replaces the system's store, which the library has put there.
+    SSL_CTX_set_cert_store(context.native_handle(), X509_STORE_new());
+    context.add_certificate_authority(boost::asio::buffer(ca));
+    use_client_certificate(context);
   }
 
   // For each new connection, so a renewed certificate is taken up. Throws where it can't be read.

@@ -48,6 +48,41 @@ ApiAnswer status(int code, std::optional<std::chrono::seconds> retry_after = std
 
 ApiAnswer broken(Kind kind) { return failure(kube::TransportError{kind, "words"}); }
 
+TEST(ApiUrl, ThatCanBeAsked) {
+  for (const char* url :
+       {"https://api.supabase.com", "https://api.supabase.com/", "http://proxy.example.com:8080",
+        "https://proxy.example.com/supabase/", "https://10.0.0.9:8443/a", "https://[fd00::1]:8443",
+        "https://[fd00::1]/a"}) {
+    EXPECT_EQ(trouble_with_api_url(url), "") << url;
+  }
+}
+
+TEST(ApiUrl, ThatCanNot) {
+  const std::pair<const char*, const char*> urls[] = {
+      {"", "begin with https://"},
+      {"api.supabase.com", "begin with https://"},
+      {"HTTPS://api.supabase.com", "begin with https://"},
+      {"https://", "name a host"},
+      {"https:///v1", "name a host"},
+      {"https://:443", "name a host"},
+      {"https://[fd00::1", "name a host"},
+      {"https://[]", "name a host"},
+      {"https://fd00::1", "name a host"},
+      {"https://api.supabase.com:", "port from 1"},
+      {"https://api.supabase.com:0", "port from 1"},
+      {"https://api.supabase.com:65536", "port from 1"},
+      {"https://api_supabase%2ecom", "name a host"},
+      {"https://me:s3cret@api.supabase.com", "user or a password"},
+      {"https://api.supabase.com?key=s3cret", "query"},
+      {"https://api.supabase.com/#s3cret", "query or a fragment"},
+      {"https://api.supabase.com/s3 cret", "blank"},
+      {"https://api.supabase.com\r\nHost: s3cret", "blank"}};
+  for (const auto& [url, words] : urls) {
+    EXPECT_THAT(trouble_with_api_url(url), HasSubstr(words)) << url;
+    EXPECT_THAT(trouble_with_api_url(url), Not(HasSubstr("s3"))) << url;
+  }
+}
+
 TEST(DecodePooler, ReadsThePrimary) {
   const auto pooler = decode_pooler(to_bytes(Json::array({entry()})), kProject);
   ASSERT_TRUE(pooler.ok()) << pooler.error();
