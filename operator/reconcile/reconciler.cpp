@@ -71,6 +71,7 @@ Result<kube::Requeue, kube::ReconcileError> Reconciler::reconcile(const kube::Ob
     return kube::Requeue{};
   }
   if (object->config->reconcile_disabled) {
+    projects_.forget(to_string(key));
     publish_unseen(key, "it has pods, and reconciling it is disabled");
     return kube::Requeue{};
   }

@@ -219,6 +219,10 @@ class OperatorWorld::FakeProjects final : public reconcile::ProjectReader {
   FakeProjects(FakeManagementApi& api, const Clock& clock) : api_(api), clock_(clock) {}
   void set_target(const std::string& key, const hosted::ProjectTarget& target) override {
     projects_.set_target(key, target, clock_.monotonic());
+    ask();
+  }
+  // All that is due, as the reader's thread does it.
+  void ask() {
     while (const auto question = projects_.next(clock_.monotonic())) {
       projects_.answered(*question, api_.send(question->request, {}), clock_.monotonic());
     }
@@ -337,6 +341,12 @@ void OperatorWorld::user_edits(const std::function<void(Object& spec)>& change) 
                [&change](Object& object) { change(object["spec"]); });
 }
 
+void OperatorWorld::user_disables() {
+  server_.edit(PoolerConfigObject::kType, kOrders, [](Object& object) {
+    object["metadata"]["annotations"]["pooler.dev/reconcile"] = "disabled";
+  });
+}
+
 void OperatorWorld::user_deletes() {
   server_.erase(PoolerConfigObject::kType, kOrders);
   server_.erase(kube::Secret::kType, {kOrders.ns, "orders-db"});
@@ -361,6 +371,7 @@ bool OperatorWorld::round() {
   for (const auto& config : caches_->configs.list("shop")) {
     (void)reconciler_->reconcile(config->meta.key());
   }
+  projects_->ask();
   if (transport_.crashed()) restart_operator();
   const bool moved = world_.cluster_step(server_);
   clock_.advance(std::chrono::seconds(31));

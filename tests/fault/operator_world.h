@@ -121,6 +121,8 @@ class OperatorWorld {
   // Another value under a key of a Secret `shop/<name>`.
   void user_sets(const std::string& name, const std::string& key, const std::string& value);
   void user_edits(const std::function<void(Object& spec)>& change);
+  // Annotates `shop/orders` with pooler.dev/reconcile: disabled.
+  void user_disables();
   // Deletes `shop/orders` and its database Secret; the garbage collector, what that owned.
   void user_deletes();
   // Rounds until nothing is written any more; starts the operator anew after each crash. False: it

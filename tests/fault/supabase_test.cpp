@@ -155,6 +155,22 @@ TEST(Hosted, AnotherTokenIsTriedAtOnce) {
   EXPECT_NE(world.end_state().find("Ready True"), std::string::npos) << world.end_state();
 }
 
+TEST(Hosted, NothingIsAskedWhereReconcilingIsDisabled) {
+  OperatorWorld world;
+  world.user_applies_project();
+  ASSERT_TRUE(world.settle());
+  const std::string before = world.end_state();
+  world.user_disables();
+  ASSERT_TRUE(world.settle());
+  const std::size_t asked = world.management().tokens.size();
+  for (int i = 0; i < 6; ++i) {
+    world.pass(minutes(10));
+    ASSERT_TRUE(world.settle());
+  }
+  EXPECT_EQ(world.management().tokens.size(), asked);
+  EXPECT_EQ(world.end_state(), before) << "what is published stays";
+}
+
 TEST(Hosted, AnotherHostIsPublished) {
   OperatorWorld world;
   world.user_applies_project();
