@@ -41,6 +41,7 @@ using web::http::client::http_client_config;
 using Kind = TransportError::Kind;
 
 constexpr std::size_t kErrorBodyBytes = std::size_t{64} * 1024;
+constexpr long long kLongestRetryAfter = 86400;  // seconds
 
 // The parts of a write-only stream buffer that mean nothing here.
 class PushBuffer : public concurrency::streams::details::streambuf_state_manager<uint8_t> {
@@ -222,9 +223,11 @@ TransportError body_too_long() { return {Kind::kProtocol, "body too long"}; }
 std::optional<std::chrono::seconds> retry_after(const http::http_response& response) {
   const auto found = response.headers().find("Retry-After");
   if (found == response.headers().end()) return std::nullopt;
-  const auto seconds = parse_integer(found->second);
-  if (!seconds || *seconds > 86400) return std::nullopt;
-  return std::chrono::seconds(*seconds);
+  const std::string& text = found->second;
+  const bool number = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+  if (!number) return std::nullopt;
+  return std::chrono::seconds(
+      std::min(parse_integer(text).value_or(kLongestRetryAfter), kLongestRetryAfter));
 }
 
 // A peer that vanished without a word is noticed in half a minute, far before the idle timeout. The

@@ -171,6 +171,31 @@ TEST_F(ManagementApi, EachStatusIsTold) {
   }
 }
 
+TEST_F(ManagementApi, IsNotAskedBeforeTheTimeThatItHasNamed) {
+  std::atomic<int> asked{0};
+  const std::pair<const char*, seconds> times[] = {
+      {"3600", seconds(6)},  // the first retry would be after 5
+      {"99999999", seconds(1)},
+      {"999999999999999999999", seconds(1)}};
+  for (const auto& [named, watched] : times) {
+    asked = 0;
+    serve([&asked, header = std::string("Retry-After: ") + named + "\r\n"](const HttpRequest&,
+                                                                           Connection& c) {
+      ++asked;
+      return c.respond(429, "{}", header);
+    });
+    start();
+    EXPECT_TRUE(holds(told(), "too often (429)"));
+    // A change, and another project of the account, would ask at once.
+    reader_->set_target("shop/orders", {kProject, kToken, 2});
+    reader_->set_target("shop/other", {kProject, kToken, 1});
+    std::this_thread::sleep_for(watched);
+    EXPECT_EQ(asked, 1) << named;
+    reader_.reset();
+    server_.reset();
+  }
+}
+
 TEST_F(ManagementApi, ThatIsSilent) {
   serve([](const HttpRequest&, Connection& c) {
     c.wait_until_closed();
