@@ -160,7 +160,9 @@ class SupabasePlan {
     if (!publisher_.begin()) return;
     const bool first = !publisher_.was_published();
     if (round_.ways && !(first && found_.configuration)) {
-      if (publisher_.is_current() || round_.immediate() || verified()) publisher_.write();
+      if (publisher_.is_current() || (round_.immediate() ? !held_back() : verified())) {
+        publisher_.write();
+      }
     } else if (round_.login) {
       publisher_.wait(found_.configuration ? "the URLs wait for what ConfigurationValid names"
                                            : "the URLs wait for the pooler's host");
@@ -169,6 +171,21 @@ class SupabasePlan {
     } else {
       publisher_.keep();
     }
+  }
+
+  // Only with publishPolicy Immediate. What is published may work: another login is tried first,
+  // which takes seconds, and one with a wrong password does not take its place. Where the database
+  // can't be reached, nothing is found out, and nothing waited for.
+  bool held_back() {
+    if (!publisher_.was_published() || !found_.database) return false;
+    if (!round_.database_asked()) {
+      publisher_.wait("a login to the database is being tried");
+    } else if (found_.database_state->refused) {
+      publisher_.wait("the database refuses the password; what was published before stays");
+    } else {
+      return false;
+    }
+    return true;
   }
 
   // Only with publishPolicy Verified. One login at a time learns whether the password is right.

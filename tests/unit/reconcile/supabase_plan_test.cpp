@@ -221,6 +221,32 @@ TEST_F(SupabasePlanTest, ARefusedPasswordIsRememberedThoughItIsNotPublished) {
   EXPECT_TRUE(look().target.database->refused_before);
 }
 
+TEST_F(SupabasePlanTest, AnotherPasswordIsTriedBeforeItTakesThePlaceOfWhatIsPublished) {
+  step();
+  const auto before = see_.published.data;
+  see_.database_secret = SecretValues{{"password", "mistyped"}};
+  step();
+  EXPECT_EQ(see_.published.data, before);
+  EXPECT_EQ(status("SecretPublished"), "False CredentialsPending");
+  password_is_refused();
+  step();
+  EXPECT_EQ(see_.published.data, before);
+  EXPECT_EQ(status("SecretPublished"), "False CredentialsPending");
+  EXPECT_EQ(status("DatabaseReachable"), "False AuthenticationFailed");
+  see_.live = {};  // a restart
+  step();
+  EXPECT_EQ(see_.published.data, before);
+  see_.database_secret = SecretValues{{"password", "s3cret"}};
+  step();
+  EXPECT_EQ(status("SecretPublished"), "True Published") << "what is published needs no proof";
+  see_.database_secret = SecretValues{{"password", "another"}};
+  step();
+  database_fails(api::reason::kOperatorCannotReachDatabase);
+  step();
+  EXPECT_NE(published("DATABASE_URL").find(":another@"), std::string::npos)
+      << "no way to the database is the operator's own trouble";
+}
+
 TEST_F(SupabasePlanTest, ALoginThatIsRefusedForSomethingElseIsNotHeldBack) {
   step();
   database_fails(api::reason::kAuthenticationFailed);
@@ -391,6 +417,9 @@ TEST_F(SupabasePlanTest, ItsAuthorityIsVerifiedAndPublishedForBothWays) {
   see_.certificate_secrets["supabase-ca"] = {{"ca.crt", authority.pem() + next.pem()}};
   EXPECT_NE(look().target.database->token, target->token) << "asked anew";
   step();
+  EXPECT_EQ(see_.published.data, before) << "what works stays until the other is tried";
+  database_answers();
+  step();
   EXPECT_EQ(published("ca.crt"), authority.pem() + next.pem());
 }
 
@@ -414,6 +443,7 @@ TEST_F(SupabasePlanTest, ALoginIsNeverSentInTheClearUnlessThatIsSaid) {
   EXPECT_EQ(look().target.database->connection.parameter("sslmode"), "require");
   EXPECT_EQ(published("DATABASE_URL"), kDirectUrl);
   config_->spec.database.tls.mode = api::DatabaseTls::Mode::kDisable;
+  database_answers();
   step();
   EXPECT_EQ(look().target.database->connection.parameter("sslmode"), "disable");
   EXPECT_EQ(published("DATABASE_URL"), std::string(kDirectUrl) + "?sslmode=disable");
