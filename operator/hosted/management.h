@@ -16,8 +16,6 @@ namespace pooler::hosted {
 
 struct ProjectPooler {
   std::string host;  // under pooler.supabase.com
-  int port = 0;      // of the pool mode that the project has by default
-  std::string user;  // "postgres.<projectRef>"
   // nullopt: not set, Supabase's default for the size of the project counts.
   std::optional<int> pool_size;
   std::optional<int> max_clients;

@@ -75,8 +75,7 @@ class SupabasePlanTest : public testing::Test {
     see_.project = {};
     see_.project.project_ref = kRef;
     see_.project.asked = true;
-    see_.project.pooler =
-        hosted::ProjectPooler{host, 6543, std::string("postgres.") + kRef, 20, std::nullopt};
+    see_.project.pooler = hosted::ProjectPooler{host, 20, std::nullopt};
   }
 
   void api_fails(bool lasting) {
