@@ -1,5 +1,6 @@
 """Engine Supabase: nothing runs in the cluster, and the published Secret leads to the hosted project.
-No test reaches Supabase: the database's name can't be resolved, which holds nothing back."""
+No test reaches Supabase: the names that the operator connects to can't be resolved, which holds
+nothing back."""
 
 import json
 import secrets
@@ -12,6 +13,8 @@ from harness.pooler import Pooler, database_secret
 from harness.wait import stays, wait_for
 
 HOST = "aws-1-eu-central-1.pooler.supabase.com"
+# Where the operator itself logs in to the pooler (direct SessionPooler).
+NO_HOST = "no-such-host.pooler.supabase.com"
 # As it stands in a URI.
 PASSWORD, ENCODED = "p@:/?#%& \"'\\", "p%40%3A%2F%3F%23%25%26%20%22%27%5C"
 
@@ -79,15 +82,15 @@ def test_a_host_that_is_given(cluster, namespace, project, make_project):
 
 
 def test_modes_ways_and_rotation(cluster, namespace, project, make_project):
-    """Changes are published at once."""
-    pooler = make_project(password="pw", supabase={"poolerHost": HOST})
+    """Changes are published once a login was tried, which tells nothing here."""
+    pooler = make_project(password="pw", supabase={"poolerHost": NO_HOST})
     pooler.wait_ready()
     pooler.patch(poolMode="session")
     wait_for("the URL of the session mode", lambda: published(pooler) == urls(
-        project, password="pw", port=5432, flag=""))
+        project, NO_HOST, password="pw", port=5432, flag=""))
     pooler.patch(supabase={"direct": "SessionPooler"})
     wait_for("the direct way by the session pooler", lambda: published(pooler)["DATABASE_URL"] == (
-        f"postgresql://postgres.{project}:pw@{HOST}:5432/postgres"))
+        f"postgresql://postgres.{project}:pw@{NO_HOST}:5432/postgres"))
     database_secret(cluster, namespace, "orders-db", {"password": "another"})
     wait_for("the new password", lambda: ":another@" in published(pooler)["DATABASE_URL"])
     pooler.delete()
