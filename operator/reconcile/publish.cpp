@@ -76,11 +76,15 @@ void Publisher::keep() {
         no(api::reason::kUnverified, "the Secret is written once a query through the pooler works");
   } else if (round_.found.database && !round_.found.configuration) {
     verdict = no(api::reason::kCredentialsPending,
-                 "the last verified URLs stay until the database accepts the new ones");
+                 last_urls() + " stay until the database accepts the new ones");
   } else {
-    verdict = yes(api::reason::kPublished,
-                  "Secret " + round_.found.binding + " holds the last verified URLs");
+    verdict =
+        yes(api::reason::kPublished, "Secret " + round_.found.binding + " holds " + last_urls());
   }
+}
+
+std::string Publisher::last_urls() const {
+  return round_.immediate() ? "the last URLs" : "the last verified URLs";
 }
 
 void Publisher::wait(std::string message) {

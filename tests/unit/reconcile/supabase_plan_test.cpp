@@ -373,6 +373,8 @@ TEST_F(SupabasePlanTest, AMissingPasswordKeepsWhatIsPublished) {
   step();
   EXPECT_EQ(status("ConfigurationValid"), "False SecretNotFound");
   EXPECT_EQ(status("SecretPublished"), "True Published");
+  EXPECT_EQ(message("SecretPublished"), "Secret orders-pooler holds the last URLs")
+      << "nobody has verified them";
   EXPECT_EQ(see_.published.data, before);
   see_.database_secret =
       SecretValues{{"uri", "postgresql://postgres:s3cret@db.example.com/postgres"}};
