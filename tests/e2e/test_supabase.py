@@ -159,3 +159,30 @@ def test_the_management_api_does_not_tell(management, project, make_project, sta
     pooler.patch(connectionSecret={"labels": {"team": "shop"}})
     pooler.wait_ready()
     assert published(pooler) == urls(project)
+
+
+def test_the_management_api_was_asked_too_often(cluster, namespace, management, project,
+                                                make_project):
+    """Nothing is asked before the time that it has named, not for a change either; another token,
+    which may be another account's, is tried at once."""
+    management.answers(project, 429, {"message": "slow down"}, headers={"Retry-After": "3600"})
+    pooler = make_project(token="sbp_" + secrets.token_hex(20))
+    found = pooler.wait_condition("Ready", "False", "ManagementAPIUnavailable")
+    assert "too often (429)" in found["message"]
+    management.tells(project, HOST)
+    pooler.patch(connectionSecret={"labels": {"team": "shop"}})
+    stays("it is not asked again", lambda: len(management.asked(project)) == 1, 7)
+    database_secret(cluster, namespace, "supabase", {"token": "sbp_" + secrets.token_hex(20)})
+    pooler.wait_ready()
+    assert published(pooler) == urls(project)
+
+
+def test_the_management_api_is_slow(management, project, make_project):
+    """A question is given up, and asked again: it does not hold up the rest."""
+    management.answers(project, 200, [], delay=60)
+    pooler = make_project(token="sbp_" + secrets.token_hex(20))
+    found = pooler.wait_condition("Ready", "False", "ManagementAPIUnavailable")
+    assert "does not answer in time" in found["message"]
+    management.tells(project, HOST)
+    pooler.wait_ready()
+    assert published(pooler) == urls(project)

@@ -182,7 +182,7 @@ Result<kube::Response, kube::TransportError> FakeManagementApi::send(const kube:
     case Mood::kNotFound:
       return kube::Response{404, std::nullopt, R"({"message": "Project not found"})"};
     case Mood::kTooManyRequests:
-      return kube::Response{429, std::chrono::seconds(60), "{}"};
+      return kube::Response{429, retry_after, "{}"};
     case Mood::kServerError:
       return kube::Response{503, std::nullopt, "<html>"};
     case Mood::kSilent:

@@ -97,7 +97,8 @@ class FakeManagementApi final : public kube::HttpTransport {
   };
   Mood mood = Mood::kWell;
   std::string host = "aws-1-eu-central-1.pooler.supabase.com";
-  std::vector<std::string> tokens;  // it was asked with, in their order
+  std::chrono::seconds retry_after{60};  // that kTooManyRequests names
+  std::vector<std::string> tokens;       // it was asked with, in their order
 
   Result<kube::Response, kube::TransportError> send(const kube::Request& request,
                                                     std::stop_token stop) override;

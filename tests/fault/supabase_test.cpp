@@ -155,6 +155,30 @@ TEST(Hosted, AnotherTokenIsTriedAtOnce) {
   EXPECT_NE(world.end_state().find("Ready True"), std::string::npos) << world.end_state();
 }
 
+TEST(Hosted, NothingIsAskedBeforeTheTimeThatTheApiHasNamed) {
+  OperatorWorld world;
+  world.management().mood = Mood::kTooManyRequests;
+  world.management().retry_after = std::chrono::hours(1);
+  world.user_applies_project();
+  ASSERT_TRUE(world.settle());
+  EXPECT_EQ(world.management().tokens.size(), 1U);
+  world.user_edits([](Object& spec) { spec["poolMode"] = "session"; });
+  ASSERT_TRUE(world.settle());
+  // The token goes and comes back: the account is the same.
+  ASSERT_TRUE(world.server().erase(kube::Secret::kType, {"shop", "supabase"}));
+  ASSERT_TRUE(world.settle());
+  world.server().create(kube::Secret::kType,
+                        {{"metadata", {{"name", "supabase"}, {"namespace", "shop"}}},
+                         {"data", {{"token", base64_encode("sbp_t0ken")}}}});
+  ASSERT_TRUE(world.settle());
+  EXPECT_EQ(world.management().tokens.size(), 1U);
+  world.management().mood = Mood::kWell;
+  world.pass(std::chrono::hours(1));
+  ASSERT_TRUE(world.settle());
+  EXPECT_EQ(world.management().tokens.size(), 2U);
+  EXPECT_NE(world.end_state().find("Ready True"), std::string::npos) << world.end_state();
+}
+
 TEST(Hosted, NothingIsAskedWhereReconcilingIsDisabled) {
   OperatorWorld world;
   world.user_applies_project();
