@@ -4,6 +4,7 @@
 
 #include "base/crypto.h"
 #include "base/strings.h"
+#include "engine/pgbouncer/render.h"
 
 namespace pooler::reconcile {
 

@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "engine/pgbouncer/render.h"
+#include "engine/secrets.h"
 #include "reconcile/certificates.h"
 #include "reconcile/judge.h"
 #include "reconcile/observed.h"
@@ -23,7 +23,7 @@ struct Round {
   Plan plan;
   Findings found;
   bool spec_invalid = false;  // then nothing is written
-  std::optional<engine::pgbouncer::Admin> admin;
+  std::optional<engine::Admin> admin;
   std::string database_token;  // of the login to found.database
 
   // The first problem counts; the others are told when it is mended.

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/json.h"
-#include "engine/pgbouncer/workload.h"
+#include "engine/secrets.h"
 #include "kube/kinds.h"
 #include "reconcile/certificates.h"
 #include "reconcile/publish.h"
@@ -112,7 +112,7 @@ class SupabasePlan {
 
   // Keyed: no oracle for guessing it. Requires a login and the round's admin.
   [[nodiscard]] std::string password_hash() const {
-    return engine::pgbouncer::content_hash(
+    return engine::content_hash(
         *round_.admin,
         {{"project", round_.supabase().project_ref}, {"password", round_.login->password}});
   }
@@ -150,7 +150,7 @@ class SupabasePlan {
       const bool foreign = see_.admin.ownership == Ownership::kForeign;
       if (foreign) found_.foreign = whose("Secret", see_.admin.meta);
     } else if (round_.login && round_.admin) {
-      Json body = engine::pgbouncer::admin_secret(config_, *round_.admin);
+      Json body = engine::admin_secret(config_, *round_.admin);
       if (refused()) body["metadata"]["annotations"][kRefusedPasswordAnnotation] = password_hash();
       writer_.write(kube::Secret::kType, std::move(body), see_.admin);
     }

@@ -233,7 +233,7 @@ PgBouncer::PgBouncer(Version version, urls::Connection database)
     : root_(root_from_environment(version == Version::k124 ? "POOLER_ROOT_TRIXIE"
                                                            : "POOLER_ROOT_FORKY")),
       database_(std::move(database)),
-      admin_(pgbouncer::make_admin(random_bytes(pgbouncer::kAdminRandomBytes))),
+      admin_(engine::make_admin(random_bytes(engine::kAdminRandomBytes))),
       port_(free_port()) {
   fs::create_directory(folder_.path() + "/etc");
 }

@@ -9,7 +9,7 @@
 
 #include "base/json.h"
 #include "base/strings.h"
-#include "engine/pgbouncer/workload.h"
+#include "engine/secrets.h"
 #include "fault/certificates.h"
 #include "kube/kinds.h"
 
@@ -41,7 +41,7 @@ class SupabasePlanTest : public testing::Test {
     config_->spec.supabase->pooler_host = kGivenHost;
     see_.database_secret = SecretValues{{"password", "s3cret"}};
     see_.default_image = "pgbouncer:test";
-    see_.fresh_random.assign(engine::pgbouncer::kAdminRandomBytes, 'r');
+    see_.fresh_random.assign(engine::kAdminRandomBytes, 'r');
     see_.now = WallTime(std::chrono::seconds(1'800'000'000));
   }
 
