@@ -1,5 +1,5 @@
-// What every object of a PoolerConfig has, with every engine. Only for the .cpp files of this folder
-// and of those below it.
+// What every object of a PoolerConfig has, with every engine. Only for the .cpp files of this
+// folder and of those below it.
 #pragma once
 
 #include <map>

@@ -14,6 +14,19 @@ void Round::refuse(const api::Problem& problem) {
   found.configuration = no(problem.reason, where + problem.message);
 }
 
+void Round::refuse_missing(const std::string& field, const std::string& name,
+                           const std::string& needs) {
+  refuse({std::string(api::reason::kSecretNotFound), field + ".name",
+          "Secret " + config.ns + "/" + name + " does not exist; create it with " + needs});
+}
+
+bool Round::accept_spec(const std::vector<api::Problem>& problems) {
+  if (problems.empty()) return true;
+  refuse(problems.front());
+  spec_invalid = true;
+  return false;
+}
+
 void Round::look_again(Duration after) {
   plan.look_again = plan.look_again ? std::min(*plan.look_again, after) : after;
 }

@@ -25,9 +25,9 @@ class SupabasePlan {
   explicit SupabasePlan(const Observed& observed) : round_(observed) {}
 
   Plan run() {
-    check_spec();
+    const bool sound = round_.accept_spec(api::validate(config_));
     writer_.take_admin();
-    if (!round_.spec_invalid) {
+    if (sound) {
       resolve_login();
       project_.ask();
       project_.settle_host();
@@ -46,21 +46,10 @@ class SupabasePlan {
   }
 
  private:
-  void check_spec() {
-    const auto problems = api::validate(config_);
-    if (problems.empty()) return;
-    round_.refuse(problems.front());
-    round_.spec_invalid = true;
-  }
-
   void resolve_login() {
     if (!see_.database_secret) {
-      const std::string& name = config_.spec.database.secret_name;
-      round_.refuse({std::string(api::reason::kSecretNotFound), "spec.database.secretRef.name",
-                     "Secret " + config_.ns + "/" + name +
-                         " does not exist; create it with the key password, the password of the "
-                         "project's database"});
-      return;
+      return round_.refuse_missing("spec.database.secretRef", config_.spec.database.secret_name,
+                                   "the key password, the password of the project's database");
     }
     auto resolved = urls::resolve_supabase(config_.spec, *see_.database_secret);
     if (!resolved) return round_.refuse(resolved.error());
@@ -112,9 +101,8 @@ class SupabasePlan {
 
   // Keyed: no oracle for guessing it. Requires a login and the round's admin.
   [[nodiscard]] std::string password_hash() const {
-    return engine::content_hash(
-        *round_.admin,
-        {{"project", round_.supabase().project_ref}, {"password", round_.login->password}});
+    return engine::content_hash(*round_.admin, {{"project", round_.supabase().project_ref},
+                                                {"password", round_.login->password}});
   }
 
   [[nodiscard]] bool refused_before() const {
