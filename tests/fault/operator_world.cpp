@@ -84,6 +84,13 @@ live::DatabaseState HealthyWorld::database(const live::DatabaseTarget& target) c
     state.message = "down";
     return state;
   }
+  if (!wrong_password.empty() && target.connection.password == wrong_password) {
+    state.outcome = live::Outcome::kFailed;
+    state.reason = "AuthenticationFailed";
+    state.message = "wrong";
+    state.refused = target.refusal_pause > Duration::zero();
+    return state;
+  }
   live::Server server;
   server.identity = "10.0.0.9:5432";
   server.max_connections = max_connections;
@@ -241,7 +248,11 @@ class OperatorWorld::FakeLive final : public reconcile::LiveLoop {
   FakeLive(HealthyWorld& world, const FakeApiServer& server) : world_(world), server_(server) {}
   void set_target(const std::string& key, live::LiveTarget target) override {
     live::LiveState state;
-    if (target.database) state.database = world_.database(*target.database);
+    if (target.database) {
+      state.database = world_.database(*target.database);
+      const bool tried = states_[key].database.token != target.database->token;
+      if (state.database.refused && tried && !target.database->refused_before) ++world_.wrong_tries;
+    }
     for (const live::PodTarget& pod : target.pods) {
       const bool told = !pod.reload_to.empty();
       const bool refused = told && !world_.reload(server_, pod.name, pod.uid);

@@ -70,6 +70,8 @@ class HealthyWorld {
   std::string refused_text;
   int max_connections = 60;
   bool database_up = true;
+  std::string wrong_password;  // that the database refuses
+  int wrong_tries = 0;         // with it, where one more may be punished
 
  private:
   bool step_one(FakeApiServer& server, const Object& set);

@@ -195,6 +195,34 @@ TEST(Hosted, NothingIsAskedWhereReconcilingIsDisabled) {
   EXPECT_EQ(world.end_state(), before) << "what is published stays";
 }
 
+// Over every restart of the operator; and what it takes the place of stays.
+TEST(Hosted, AWrongPasswordIsTriedOnceAndNotPublished) {
+  OperatorWorld world;
+  world.user_applies_project();
+  ASSERT_TRUE(world.settle());
+  const auto data = [&world] {
+    return (*world.server().find(kube::Secret::kType, kPublished))["data"].dump();
+  };
+  const std::string before = data();
+  world.world().wrong_password = "mistyped";
+  world.user_sets("orders-db", "password", "mistyped");
+  ASSERT_TRUE(world.settle());
+  for (int i = 0; i < 3; ++i) {
+    world.restart_operator();
+    ASSERT_TRUE(world.settle());
+    EXPECT_EQ(data(), before);
+    const std::string state = world.end_state();
+    EXPECT_NE(state.find("SecretPublished False CredentialsPending"), std::string::npos) << state;
+    EXPECT_NE(state.find("DatabaseReachable False AuthenticationFailed"), std::string::npos);
+  }
+  EXPECT_EQ(world.world().wrong_tries, 1);
+  EXPECT_EQ(world.resync(), 0);
+  world.user_sets("orders-db", "password", "right");
+  ASSERT_TRUE(world.settle());
+  EXPECT_NE(data(), before);
+  EXPECT_NE(world.end_state().find("Ready True"), std::string::npos) << world.end_state();
+}
+
 TEST(Hosted, AnotherHostIsPublished) {
   OperatorWorld world;
   world.user_applies_project();
