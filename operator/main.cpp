@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "hosted/management.h"
 #include "hosted/reader.h"
 #include "kube/transport_cpprest.h"
 #include "kube/watcher.h"
@@ -51,10 +52,7 @@ int parse(int argc, char** argv, Flags& flags) {
       ->capture_default_str();
   app.add_option("--supabase-api", flags.supabase_api,
                  "where Supabase's Management API is, for PoolerConfigs that name a token of it")
-      ->check([](const std::string& url) {
-        const bool sound = url.starts_with("https://") || url.starts_with("http://");
-        return sound ? std::string() : std::string("must begin with https:// (or http://)");
-      })
+      ->check([](const std::string& url) { return hosted::trouble_with_api_url(url); })
       ->capture_default_str();
   app.add_option("--http-address", flags.http_address,
                  "address of /healthz, /readyz and /metrics (default: all)");
@@ -352,8 +350,7 @@ int run(const Flags& flags) {
   }
   log_info("starting", {{"version", POOLER_VERSION}, {"server", cluster->server}});
   if (!flags.supabase_api.starts_with("https://")) {
-    log_warning("the Management API is asked without TLS: tokens go in clear",
-                {{"url", flags.supabase_api}});
+    log_warning("the Management API is asked without TLS: tokens go in clear");
   }
   Operator self(flags, *cluster);
   if (!self.start()) return 1;

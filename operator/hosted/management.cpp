@@ -15,7 +15,6 @@ namespace {
 using Kind = kube::TransportError::Kind;
 
 constexpr std::size_t kMaxTokenBytes = 4096;
-constexpr std::size_t kMaxUserBytes = 128;
 constexpr int kMostOfAnything = 1'000'000;
 
 std::string the_api(const std::string& what) { return "Supabase's Management API " + what; }
@@ -80,23 +79,26 @@ std::string text_at(const Json& entry, const char* name) {
   return found != entry.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
+// Which project it is about, it says twice: as the identifier, and behind the user's name. What is
+// not there says nothing against it: the question named the project.
+bool is_of_another(const Json& entry, const std::string& project_ref) {
+  const std::string identifier = text_at(entry, "identifier");
+  if (!identifier.empty() && identifier != project_ref) return true;
+  const std::string user = text_at(entry, "db_user");
+  const auto dot = user.rfind('.');
+  if (dot == std::string::npos) return false;
+  const std::string suffix = user.substr(dot + 1);
+  return api::is_supabase_project_ref(suffix) && suffix != project_ref;
+}
+
 Result<ProjectPooler, std::string> read_entry(const Json& entry, const std::string& project_ref) {
   ProjectPooler pooler;
   pooler.host = text_at(entry, "db_host");
-  pooler.user = text_at(entry, "db_user");
-  std::optional<int> port;
   // It may be anybody's answer: a password goes only where Supabase's poolers are.
   if (!api::is_supabase_pooler_host(pooler.host)) {
     return failure(std::string("names a host that is not under pooler.supabase.com"));
   }
-  if (pooler.user.size() > kMaxUserBytes || has_control_characters(pooler.user) ||
-      !pooler.user.ends_with("." + project_ref)) {
-    return failure(std::string("is about another project"));
-  }
-  if (!read_count(entry, "db_port", port) || !port || *port > 65535) {
-    return failure(std::string("has no port"));
-  }
-  pooler.port = *port;
+  if (is_of_another(entry, project_ref)) return failure(std::string("is about another project"));
   if (!read_count(entry, "default_pool_size", pooler.pool_size) ||
       !read_count(entry, "max_client_conn", pooler.max_clients)) {
     return failure(std::string("has a size that is no number"));
@@ -104,7 +106,45 @@ Result<ProjectPooler, std::string> read_entry(const Json& entry, const std::stri
   return pooler;
 }
 
+// "HOST", "HOST:PORT", "[IPv6]:PORT". The name is looked up as it is: only what is none is told.
+bool is_authority(std::string_view text) {
+  const bool bracketed = text.starts_with('[');
+  const auto end = bracketed ? text.find(']') : text.find(':');
+  if (bracketed && end == std::string_view::npos) return false;
+  const std::string_view host = bracketed ? text.substr(1, end - 1) : text.substr(0, end);
+  const std::string_view letters =
+      bracketed ? "0123456789abcdefABCDEF:."
+                : "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
+  if (host.empty() || host.find_first_not_of(letters) != std::string_view::npos) return false;
+  std::string_view rest = end == std::string_view::npos ? "" : text.substr(end);
+  if (bracketed) rest.remove_prefix(1);
+  if (rest.empty()) return true;
+  const auto port = rest.starts_with(':') ? parse_integer(rest.substr(1)) : std::nullopt;
+  return port && *port >= 1 && *port <= 65535;
+}
+
 }  // namespace
+
+std::string trouble_with_api_url(std::string_view url) {
+  for (const std::string_view scheme : {"https://", "http://"}) {
+    if (!url.starts_with(scheme)) continue;
+    url.remove_prefix(scheme.size());
+    if (url.find('@') != std::string_view::npos) {
+      return "must not hold a user or a password: each PoolerConfig names a token of its own";
+    }
+    if (url.find_first_of("?#") != std::string_view::npos) {
+      return "must not have a query or a fragment: it is the beginning of all addresses";
+    }
+    if (url.find(' ') != std::string_view::npos || has_control_characters(url)) {
+      return "has a blank or a control character in it";
+    }
+    if (!is_authority(url.substr(0, url.find('/')))) {
+      return "must name a host, and after it may have a port from 1 to 65535 and a path";
+    }
+    return {};
+  }
+  return "must begin with https:// (or http://)";
+}
 
 std::optional<std::string> read_token(std::string_view value) {
   const std::string_view token = trim(value);

@@ -16,8 +16,6 @@ namespace pooler::hosted {
 
 struct ProjectPooler {
   std::string host;  // under pooler.supabase.com
-  int port = 0;      // of the pool mode that the project has by default
-  std::string user;  // "postgres.<projectRef>"
   // nullopt: not set, Supabase's default for the size of the project counts.
   std::optional<int> pool_size;
   std::optional<int> max_clients;
@@ -35,6 +33,10 @@ using ApiAnswer = Result<kube::Response, kube::TransportError>;
 
 // A body that is longer is none of its answers.
 inline constexpr std::size_t kMaxAnswerBytes = std::size_t{256} * 1024;
+
+// What is wrong with an address of the API, as an administrator gives it; empty: nothing. Never
+// quotes it. https://HOST[:PORT][/PATH], or http:// for a proxy on the way.
+[[nodiscard]] std::string trouble_with_api_url(std::string_view url);
 
 // As a Secret holds it, without blanks at both ends (`echo` leaves a line break). nullopt: nothing
 // that can stand in a header.

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/crypto.h"
+
 namespace pooler::hosted {
 
 void Projects::set_target(const std::string& key, const ProjectTarget& target, MonotonicTime now) {
@@ -21,7 +23,7 @@ void Projects::set_target(const std::string& key, const ProjectTarget& target, M
     entry.asking = false;
     entry.state.asked = false;
     entry.state.failure.reset();
-    entry.not_before = {};
+    entry.token_hash = sha256(target.token);
     entry.retry = kRetryFirst;
   }
   if (other_project || other_token || changed) entry.due = std::max(now, entry.spaced_until);
@@ -32,24 +34,35 @@ ProjectState Projects::state(const std::string& key) const {
   return found == entries_.end() ? ProjectState{} : found->second.state;
 }
 
-MonotonicTime Projects::due() const {
-  MonotonicTime first = MonotonicTime::max();
-  for (const auto& [key, entry] : entries_) {
-    if (!entry.asking) first = std::min(first, std::max(entry.due, entry.not_before));
+MonotonicTime Projects::due_of(const Entry& entry) const {
+  const auto held = not_before_.find(entry.token_hash);
+  return held == not_before_.end() ? entry.due : std::max(entry.due, held->second);
+}
+
+Projects::Entries::const_iterator Projects::first() const {
+  auto best = entries_.end();
+  for (auto at = entries_.begin(); at != entries_.end(); ++at) {
+    if (at->second.asking) continue;
+    if (best == entries_.end() || due_of(at->second) < due_of(best->second)) best = at;
   }
-  return first;
+  return best;
+}
+
+MonotonicTime Projects::due() const {
+  const auto at = first();
+  return at == entries_.end() ? MonotonicTime::max() : due_of(at->second);
 }
 
 std::optional<Projects::Question> Projects::next(MonotonicTime now) {
-  for (auto& [key, entry] : entries_) {
-    if (entry.asking || std::max(entry.due, entry.not_before) > now) continue;
-    entry.asking = true;
-    entry.due = now + kReadEvery;
-    entry.spaced_until = now + kSpacing;
-    return Question{key, entry.target.project_ref,
-                    pooler_request(entry.target.project_ref, entry.target.token), entry.serial};
-  }
-  return std::nullopt;
+  const auto at = first();
+  if (at == entries_.end() || due_of(at->second) > now) return std::nullopt;
+  const std::string& key = at->first;
+  Entry& entry = entries_.at(key);
+  entry.asking = true;
+  entry.due = now + kReadEvery;
+  entry.spaced_until = now + kSpacing;
+  return Question{key, entry.target.project_ref,
+                  pooler_request(entry.target.project_ref, entry.target.token), entry.serial};
 }
 
 bool Projects::answered(const Question& question, const ApiAnswer& answer, MonotonicTime now) {
@@ -71,7 +84,9 @@ bool Projects::answered(const Question& question, const ApiAnswer& answer, Monot
     entry.due = std::min(entry.due, now + wait);
     entry.retry = std::min<Duration>(2 * entry.retry, kReadEvery);
     if (state.failure->retry_after) {
-      entry.not_before = now + std::min<Duration>(*state.failure->retry_after, kLongestWait);
+      std::erase_if(not_before_, [now](const auto& each) { return each.second <= now; });
+      not_before_[entry.token_hash] =
+          now + std::min<Duration>(*state.failure->retry_after, kLongestWait);
     }
   }
   // The time that the API named passes; it is no news.

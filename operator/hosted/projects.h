@@ -4,7 +4,8 @@
 // A project is asked again every kReadEvery, and when its PoolerConfig has changed. A failure is
 // tried again after kRetryFirst, then twice as long each time up to kReadEvery; one that waiting
 // does not mend, after kReadEvery; and never before the time that the API itself has named, which
-// may be kLongestWait.
+// may be kLongestWait and counts for all that is asked with the same token. What has waited longest
+// is asked first.
 #pragma once
 
 #include <cstdint>
@@ -51,6 +52,7 @@ class Projects {
 
   // Keys are the caller's ("namespace/name").
   void set_target(const std::string& key, const ProjectTarget& target, MonotonicTime now);
+  // The time that the API has named stays.
   void forget(const std::string& key) { entries_.erase(key); }
   [[nodiscard]] ProjectState state(const std::string& key) const;
 
@@ -66,14 +68,21 @@ class Projects {
     ProjectTarget target;
     std::uint64_t serial = 0;
     ProjectState state;
+    std::string token_hash;
     MonotonicTime due;
-    MonotonicTime not_before;  // as the API itself has said
     MonotonicTime spaced_until;
     Duration retry = kRetryFirst;
     bool asking = false;
   };
 
-  std::map<std::string, Entry> entries_;
+  using Entries = std::map<std::string, Entry>;
+
+  [[nodiscard]] MonotonicTime due_of(const Entry& entry) const;
+  // That has waited longest, or is due next; end(): none.
+  [[nodiscard]] Entries::const_iterator first() const;
+
+  Entries entries_;
+  std::map<std::string, MonotonicTime> not_before_;  // by token_hash: as the API itself has said
   std::uint64_t serials_ = 0;
 };
 

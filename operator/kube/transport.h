@@ -29,7 +29,8 @@ struct Request {
 
 struct Response {
   int status = 0;
-  std::optional<std::chrono::seconds> retry_after;  // header Retry-After, in seconds
+  // Header Retry-After, in seconds, a day at the most; nullopt where it is a date.
+  std::optional<std::chrono::seconds> retry_after;
   std::string body;
 };
 

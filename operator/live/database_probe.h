@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "live/probe.h"
+#include "live/refusals.h"
 #include "live/state.h"
 
 namespace pooler::live {
@@ -39,14 +40,11 @@ inline constexpr std::string_view kAliveQuery =
 class DatabaseProbe final : public Probe {
  public:
   // `not_before`: a login of the same PoolerConfig that was closed a moment ago still counts at the
-  // server.
-  DatabaseProbe(pg::SessionFactory& sessions, const DatabaseTarget& target,
+  // server. `sessions` and `refusals` outlive it.
+  DatabaseProbe(pg::SessionFactory& sessions, Refusals& refusals, const DatabaseTarget& target,
                 MonotonicTime not_before);
 
   [[nodiscard]] const DatabaseState& state() const { return state_; }
-  [[nodiscard]] const std::optional<RefusedPassword>& refused() const { return refused_; }
-  // What was found out about this password by an earlier probe; before the first advance().
-  void assume(const RefusedPassword& refused);
 
   // How long the server may still count a connection that was closed.
   static constexpr Duration kCooling = std::chrono::seconds(1);
@@ -59,6 +57,7 @@ class DatabaseProbe final : public Probe {
   static constexpr Duration kRemembered = std::chrono::minutes(10);
 
  protected:
+  MonotonicTime may_open(MonotonicTime now) override;
   std::optional<std::string> question(MonotonicTime now) override;
   [[nodiscard]] MonotonicTime next_question() const override { return ask_at_; }
   void answered(const Answer& answer, const pg::Session& session, MonotonicTime now) override;
@@ -74,8 +73,8 @@ class DatabaseProbe final : public Probe {
   void leave_when_old(MonotonicTime now);
 
   const urls::Connection connection_;
-  const Duration refusal_pause_;
-  std::optional<RefusedPassword> refused_;  // only where there is a pause
+  PasswordRule password_;
+  bool refused_before_;
   DatabaseState state_;
   MonotonicTime ask_at_;       // the next question
   bool fresh_ = true;          // ... is the session's first: the whole kServerQuery

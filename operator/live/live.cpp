@@ -13,6 +13,7 @@
 #include "base/guarded.h"
 #include "base/log.h"
 #include "live/poller.h"
+#include "live/refusals.h"
 #include "live/watched.h"
 #include "pg/libpq_session.h"
 
@@ -21,7 +22,7 @@ namespace {
 
 // The sessions of the real world; made only where nobody brings others.
 struct Libpq {
-  pg::ThreadResolver resolver;
+  ThreadResolver resolver;
   pg::LibpqSessionFactory sessions{resolver};
 };
 
@@ -75,7 +76,7 @@ class Live::Loop {
   }
 
   void set_target(const std::string& key, LiveTarget target) {
-    Watched& watched = watched_.try_emplace(key, sessions_).first->second;
+    Watched& watched = watched_.try_emplace(key, sessions_, refusals_).first->second;
     const std::vector<Probe*> before = watched.probes();
     // Taken out before they are destroyed: a new probe may get the memory of an old one.
     for (Probe* probe : before) drop(*probe);
@@ -156,6 +157,7 @@ class Live::Loop {
   std::atomic<bool> stopping_ = false;
 
   Poller poller_;
+  Refusals refusals_;
   std::map<std::string, Watched> watched_;
   std::unordered_map<Probe*, std::string> owners_;
   std::set<std::string> touched_;

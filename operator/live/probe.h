@@ -30,13 +30,6 @@ class Backoff {
   Duration next_;
 };
 
-// A password that was refused, and how long it is not tried again.
-struct RefusedPassword {
-  std::string password;
-  MonotonicTime until;
-  std::string message;  // for people
-};
-
 class Probe {
  public:
   // No session is opened before `not_before`.
@@ -57,6 +50,8 @@ class Probe {
   [[nodiscard]] std::optional<MonotonicTime> last_open(MonotonicTime now) const;
 
  protected:
+  // When the next session may be opened; later than `now`: it is asked again then.
+  virtual MonotonicTime may_open(MonotonicTime now) { return now; }
   // What to ask now; nullopt: nothing before next_question(). Called on an idle session.
   virtual std::optional<std::string> question(MonotonicTime now) = 0;
   [[nodiscard]] virtual MonotonicTime next_question() const = 0;

@@ -42,6 +42,7 @@ struct DatabaseState {
   // changed, and the last time in words: pooled connections may be at the wrong end since.
   int moves = 0;
   std::string last_move;
+  bool refused = false;  // failed for the password, which is not tried for a while
   bool operator==(const DatabaseState&) const = default;
 };
 
@@ -72,6 +73,7 @@ struct VerificationState {
   std::string reason;  // VerificationFailed, OperatorCannotReachPooler
   std::string message;
   bool persistent = false;  // failed again and again, for ten seconds or more
+  bool refused = false;     // as of DatabaseState
   bool operator==(const VerificationState&) const = default;
 };
 
@@ -91,6 +93,8 @@ struct DatabaseTarget {
   Duration refusal_pause{};
   // The password is known to have been refused, by an operator before this one.
   bool refused_before = false;
+  // For whom else a refusal counts: all logins that have the same. Only with a pause.
+  std::string refusal_scope = {};
 };
 
 struct PodTarget {
@@ -125,7 +129,8 @@ struct VerificationTarget {
   // Fingerprint of the certificate that the pooler must show; empty: whatever it shows. Where the
   // connection says sslmode=disable it is not looked at.
   std::string certificate = {};
-  Duration refusal_pause{};  // as of DatabaseTarget
+  Duration refusal_pause{};  // both as of DatabaseTarget
+  std::string refusal_scope = {};
 };
 
 struct LiveTarget {

@@ -198,9 +198,14 @@ std::string console_message(const pg::Error& error) {
 }
 
 bool is_login_refused(const pg::Error& error) {
+  return is_password_refused(error) ||
+         (error.kind == Kind::kServer && error.sqlstate.starts_with("28"));
+}
+
+bool is_password_refused(const pg::Error& error) {
   if (error.kind == Kind::kAuthentication) return true;
   return error.kind == Kind::kServer &&
-         (error.sqlstate.starts_with("28") || error.message.starts_with(kTooManyRefusals));
+         (error.sqlstate == "28P01" || error.message.starts_with(kTooManyRefusals));
 }
 
 bool is_console_login_refused(const pg::Error& error) {

@@ -19,8 +19,10 @@ struct Verdict {
 // It answers, and shows another certificate than it should.
 [[nodiscard]] Verdict certificate_verdict(const pg::Endpoint& pooler);
 [[nodiscard]] std::string console_message(const pg::Error& error);
-// The login was refused for what it said: another try with the same password is of no use.
+// The login was refused for what it said: who it is, from where, how.
 [[nodiscard]] bool is_login_refused(const pg::Error& error);
+// ... for its password: another try with the same one is of no use, and may be punished.
+[[nodiscard]] bool is_password_refused(const pg::Error& error);
 // The console answered and does not take our password.
 [[nodiscard]] bool is_console_login_refused(const pg::Error& error);
 

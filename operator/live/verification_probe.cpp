@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "api/status.h"
 #include "live/targets.h"
 
 namespace pooler::live {
@@ -19,14 +20,21 @@ bool is_one(const pg::Rows& rows) {
 
 }  // namespace
 
-VerificationProbe::VerificationProbe(pg::SessionFactory& sessions, const VerificationTarget& target,
-                                     MonotonicTime not_before)
+VerificationProbe::VerificationProbe(pg::SessionFactory& sessions, Refusals& refusals,
+                                     const VerificationTarget& target, MonotonicTime not_before)
     : Probe(sessions, verification_target(target), kQueryTimeout,
             Backoff{milliseconds(300), seconds(2)}, not_before),
       certificate_(expects_certificate(target) ? target.certificate : ""),
-      password_(target.connection.password),
-      refusal_pause_(target.refusal_pause) {
+      password_(refusals, target.refusal_scope, target.connection.password, target.refusal_pause) {
   state_.token = target.token;
+}
+
+MonotonicTime VerificationProbe::may_open(MonotonicTime now) {
+  if (const Refusal* refusal = password_.refusal(now)) {
+    fail({std::string(api::reason::kVerificationFailed), told_of(*refusal, state_.token)}, now);
+    state_.refused = true;
+  }
+  return password_.begin(now);
 }
 
 std::optional<std::string> VerificationProbe::question(MonotonicTime now) {
@@ -37,6 +45,7 @@ std::optional<std::string> VerificationProbe::question(MonotonicTime now) {
 
 void VerificationProbe::answered(const Answer& answer, const pg::Session& session,
                                  MonotonicTime now) {
+  password_.accept();
   if (answer.ok() && !certificate_.empty() && session.peer_certificate() != certificate_) {
     leave_until(now + kAgainEvery);  // another certificate takes another session
     return fail(certificate_verdict(session.peer()), now);
@@ -45,6 +54,7 @@ void VerificationProbe::answered(const Answer& answer, const pg::Session& sessio
     state_.outcome = Outcome::kOk;
     state_.reason.clear();
     state_.message.clear();
+    state_.refused = false;
     return finish();
   }
   pg::Error error;
@@ -56,9 +66,10 @@ void VerificationProbe::answered(const Answer& answer, const pg::Session& sessio
 void VerificationProbe::failed(const pg::Error& error, bool, MonotonicTime now) {
   ask_at_ = now;
   fail(verification_verdict(error), now);
-  if (refusal_pause_ == Duration::zero() || !is_login_refused(error)) return;
-  refused_ = RefusedPassword{password_, now + refusal_pause_, state_.message};
-  hold_until(refused_->until);
+  if (!password_.on()) return;
+  state_.refused = is_password_refused(error);
+  if (!state_.refused) return password_.end();
+  password_.refuse(state_.token, state_.message, now);
 }
 
 void VerificationProbe::fail(Verdict verdict, MonotonicTime now) {
@@ -67,6 +78,7 @@ void VerificationProbe::fail(Verdict verdict, MonotonicTime now) {
   state_.outcome = Outcome::kFailed;
   state_.reason = std::move(verdict.reason);
   state_.message = std::move(verdict.message);
+  state_.refused = false;
 }
 
 }  // namespace pooler::live

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "live/probe.h"
+#include "live/refusals.h"
 #include "live/state.h"
 #include "live/verdict.h"
 
@@ -13,16 +14,17 @@ namespace pooler::live {
 
 class VerificationProbe final : public Probe {
  public:
-  VerificationProbe(pg::SessionFactory& sessions, const VerificationTarget& target,
-                    MonotonicTime not_before);
+  // `sessions` and `refusals` outlive it.
+  VerificationProbe(pg::SessionFactory& sessions, Refusals& refusals,
+                    const VerificationTarget& target, MonotonicTime not_before);
 
   [[nodiscard]] const VerificationState& state() const { return state_; }
-  [[nodiscard]] const std::optional<RefusedPassword>& refused() const { return refused_; }
 
   // Failures over this time are no accident.
   static constexpr Duration kPersistent = std::chrono::seconds(10);
 
  protected:
+  MonotonicTime may_open(MonotonicTime now) override;
   std::optional<std::string> question(MonotonicTime now) override;
   [[nodiscard]] MonotonicTime next_question() const override { return ask_at_; }
   void answered(const Answer& answer, const pg::Session& session, MonotonicTime now) override;
@@ -32,9 +34,7 @@ class VerificationProbe final : public Probe {
   void fail(Verdict verdict, MonotonicTime now);
 
   const std::string certificate_;  // that has to be shown; empty: any, or none
-  const std::string password_;
-  const Duration refusal_pause_;
-  std::optional<RefusedPassword> refused_;  // only where there is a pause
+  PasswordRule password_;
   VerificationState state_;
   MonotonicTime ask_at_;
   std::optional<MonotonicTime> failing_since_;

@@ -24,27 +24,14 @@ void Watched::set_target(LiveTarget target, MonotonicTime now) {
 
 void Watched::set_database(const std::optional<DatabaseTarget>& target, MonotonicTime now) {
   if (target && database_ && database_->state().token == target->token) return;
-  remember_refusals();
   if (database_) {
     const auto last = database_->last_open(now);
     if (last) database_free_at_ = *last + DatabaseProbe::kCooling;
     database_.reset();
   }
   if (!target || target->connection.hosts.empty()) return;
-  const MonotonicTime allowed = allowed_at(target->connection.password, now);
-  database_ =
-      std::make_unique<DatabaseProbe>(sessions_, *target, std::max(allowed, database_free_at_));
-  if (allowed > now) database_->assume(*refused_);
-}
-
-void Watched::remember_refusals() {
-  if (database_ && database_->refused()) refused_ = database_->refused();
-  if (verification_ && verification_->refused()) refused_ = verification_->refused();
-}
-
-MonotonicTime Watched::allowed_at(const std::string& password, MonotonicTime now) const {
-  const bool refused = refused_ && refused_->password == password;
-  return refused ? std::max(now, refused_->until) : now;
+  database_ = std::make_unique<DatabaseProbe>(sessions_, refusals_, *target,
+                                              std::max(now, database_free_at_));
 }
 
 void Watched::set_pods(const LiveTarget& target, MonotonicTime now) {
@@ -75,11 +62,9 @@ void Watched::set_pods(const LiveTarget& target, MonotonicTime now) {
 
 void Watched::set_verification(const std::optional<VerificationTarget>& target, MonotonicTime now) {
   if (target && verification_ && verification_->state().token == target->token) return;
-  remember_refusals();
   verification_.reset();
   if (!target || target->connection.hosts.empty()) return;
-  verification_ = std::make_unique<VerificationProbe>(sessions_, *target,
-                                                      allowed_at(target->connection.password, now));
+  verification_ = std::make_unique<VerificationProbe>(sessions_, refusals_, *target, now);
 }
 
 void Watched::hurry(MonotonicTime now) {

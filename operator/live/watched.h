@@ -10,6 +10,7 @@
 
 #include "live/database_probe.h"
 #include "live/pod_probe.h"
+#include "live/refusals.h"
 #include "live/state.h"
 #include "live/verification_probe.h"
 
@@ -17,8 +18,9 @@ namespace pooler::live {
 
 class Watched {
  public:
-  // `sessions` outlives it.
-  explicit Watched(pg::SessionFactory& sessions) : sessions_(sessions) {}
+  // Both outlive it. `refusals`: those that all PoolerConfigs know of.
+  Watched(pg::SessionFactory& sessions, Refusals& refusals)
+      : sessions_(sessions), refusals_(refusals) {}
 
   // Probes of what did not change go on undisturbed; the others are dropped, with their sessions,
   // before new ones begin.
@@ -33,9 +35,6 @@ class Watched {
   void set_database(const std::optional<DatabaseTarget>& target, MonotonicTime now);
   void set_pods(const LiveTarget& target, MonotonicTime now);
   void set_verification(const std::optional<VerificationTarget>& target, MonotonicTime now);
-  void remember_refusals();
-  // When this password may be tried: whoever is banned for it is banned for every login.
-  [[nodiscard]] MonotonicTime allowed_at(const std::string& password, MonotonicTime now) const;
 
   struct Pod {
     PodTarget target;
@@ -44,10 +43,10 @@ class Watched {
   };
 
   pg::SessionFactory& sessions_;
+  Refusals& refusals_;
   std::unique_ptr<DatabaseProbe> database_;
-  MonotonicTime database_free_at_;          // no login before: an earlier one may still count
-  std::optional<RefusedPassword> refused_;  // the last one
-  std::map<std::string, Pod> pods_;         // by uid
+  MonotonicTime database_free_at_;   // no login before: an earlier one may still count
+  std::map<std::string, Pod> pods_;  // by uid
   std::unique_ptr<VerificationProbe> verification_;
 };
 

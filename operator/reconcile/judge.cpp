@@ -81,16 +81,17 @@ class Judge {
     if (state == nullptr || state->outcome == live::Outcome::kUnknown) {
       return unknown(api::reason::kUnknown, "the database is being asked");
     }
-    if (!found_.database_answers()) return no(state->reason, state->message + hint(state->reason));
+    if (!found_.database_answers()) return no(state->reason, state->message + hint(*state));
     const std::string where = urls::host_ports(*found_.database);
     if (state->server && state->server->read_only) return read_only(*state->server, where);
     return yes(api::reason::kConnected, "logged in to " + where);
   }
 
   // What a person can't know who has not read Supabase's documentation.
-  [[nodiscard]] std::string hint(const std::string& why) const {
+  [[nodiscard]] std::string hint(const live::DatabaseState& state) const {
     if (runs_pods_ || !config_.spec.supabase) return {};
-    if (why == api::reason::kAuthenticationFailed) {
+    const std::string& why = state.reason;
+    if (state.refused) {
       return "; with this password no login is tried for half an hour, because Supabase bans "
              "addresses that try again";
     }

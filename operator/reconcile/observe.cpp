@@ -203,7 +203,7 @@ kube::ApiResult<Observed> Observer::observe(const PoolerConfigObject& object) {
 
   const std::string workload = pgbouncer::workload_name(config);
   for (const auto& problem :
-       {look(caches_.secrets, pgbouncer::admin_secret_name(config), seen.admin),
+       {look(caches_.secrets, engine::admin_secret_name(config), seen.admin),
         look(caches_.secrets, pgbouncer::config_secret_name(config), seen.files),
         look(caches_.secrets, config.spec.connection_secret.name, seen.published),
         look(caches_.services, workload, seen.client),

@@ -19,7 +19,7 @@ void PgBouncerObjects::write_base() {
   const bool can_run = !round_.spec_invalid && (found_.database || see_.workload.ours());
   round_.makes_objects = can_run && !blocked_by_others() && round_.admin;
   if (!round_.makes_objects) return;
-  writer_.write(kube::Secret::kType, pgbouncer::admin_secret(config_, *round_.admin), see_.admin);
+  writer_.write(kube::Secret::kType, engine::admin_secret(config_, *round_.admin), see_.admin);
   writer_.write(kube::Service::kType, pgbouncer::client_service(config_), see_.client);
   writer_.write(kube::Service::kType, pgbouncer::peers_service(config_), see_.peers);
   // Before the pods, so that nobody gets in first.

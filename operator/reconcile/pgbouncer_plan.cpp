@@ -53,10 +53,7 @@ class PgBouncerPlan {
   bool check_spec() {
     auto problems = api::validate(config_);
     if (problems.empty()) problems = check_parameters();
-    if (problems.empty()) return true;
-    round_.refuse(problems.front());
-    round_.spec_invalid = true;
-    return false;
+    return round_.accept_spec(problems);
   }
 
   [[nodiscard]] std::vector<api::Problem> check_parameters() const {
@@ -91,13 +88,8 @@ class PgBouncerPlan {
 
   void resolve_database() {
     if (!see_.database_secret) {
-      const std::string& name = config_.spec.database.secret_name;
-      round_.refuse(
-          {std::string(api::reason::kSecretNotFound), "spec.database.secretRef.name",
-           "Secret " + config_.ns + "/" + name +
-               " does not exist; create it with the key uri, or with host, username, password "
-               "and dbname"});
-      return;
+      return round_.refuse_missing("spec.database.secretRef", config_.spec.database.secret_name,
+                                   "the key uri, or with host, username, password and dbname");
     }
     auto resolved = urls::resolve(config_.spec.database, *see_.database_secret, config_.ns);
     if (!resolved) return round_.refuse(resolved.error());

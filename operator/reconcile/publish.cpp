@@ -3,13 +3,11 @@
 #include <utility>
 
 #include "base/json.h"
-#include "engine/pgbouncer/workload.h"
+#include "engine/secrets.h"
 #include "kube/kinds.h"
 
 namespace pooler::reconcile {
 namespace {
-
-namespace pgbouncer = engine::pgbouncer;
 
 // The published Secret's content hash is of its data alone, since only new data has to be verified:
 // this one is of the whole.
@@ -19,7 +17,7 @@ constexpr const char* kObjectHashAnnotation = "pooler.dev/object-hash";
 
 void Publisher::set(const urls::Published& ways) {
   data_ = urls::published_keys(ways, round_.config.spec.connection_secret);
-  hash_ = pgbouncer::content_hash(*round_.admin, data_);
+  hash_ = engine::content_hash(*round_.admin, data_);
 }
 
 bool Publisher::was_published() const {
@@ -29,7 +27,7 @@ bool Publisher::was_published() const {
 bool Publisher::is_current() const {
   if (!was_published()) return false;
   const auto& annotations = round_.see.published.meta.annotations;
-  const auto found = annotations.find(pgbouncer::kContentHashAnnotation);
+  const auto found = annotations.find(engine::kContentHashAnnotation);
   return found != annotations.end() && found->second == hash_;
 }
 
@@ -54,7 +52,7 @@ bool Publisher::begin() {
 
 void Publisher::write() {
   const api::ConnectionSecret& wanted = round_.config.spec.connection_secret;
-  Json body = pgbouncer::published_secret(round_.config, data_, hash_);
+  Json body = engine::published_secret(round_.config, data_, hash_);
   body["metadata"]["annotations"][kObjectHashAnnotation] = writer_.hash_of(body);
   const bool writing = writer_.write(kube::Secret::kType, std::move(body), round_.see.published);
   if (writing && !is_current()) {
@@ -76,11 +74,15 @@ void Publisher::keep() {
         no(api::reason::kUnverified, "the Secret is written once a query through the pooler works");
   } else if (round_.found.database && !round_.found.configuration) {
     verdict = no(api::reason::kCredentialsPending,
-                 "the last verified URLs stay until the database accepts the new ones");
+                 last_urls() + " stay until the database accepts the new ones");
   } else {
-    verdict = yes(api::reason::kPublished,
-                  "Secret " + round_.found.binding + " holds the last verified URLs");
+    verdict =
+        yes(api::reason::kPublished, "Secret " + round_.found.binding + " holds " + last_urls());
   }
+}
+
+std::string Publisher::last_urls() const {
+  return round_.immediate() ? "the last URLs" : "the last verified URLs";
 }
 
 void Publisher::wait(std::string message) {

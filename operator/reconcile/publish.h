@@ -26,12 +26,15 @@ class Publisher {
   // False: nothing can be published now, and the verdict says why.
   [[nodiscard]] bool begin();
   void write();
-  // The last verified URLs stay.
+  // The last URLs stay.
   void keep();
   // Why the URLs of set() are not written yet: CredentialsPending where others are published.
   void wait(std::string message);
 
  private:
+  // With publishPolicy Immediate nothing was verified.
+  [[nodiscard]] std::string last_urls() const;
+
   Round& round_;
   Writer& writer_;
   std::map<std::string, std::string> data_;

@@ -6,7 +6,7 @@
 #include "base/crypto.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "engine/pgbouncer/workload.h"
+#include "engine/secrets.h"
 
 namespace pooler::reconcile {
 namespace {
@@ -71,6 +71,7 @@ Result<kube::Requeue, kube::ReconcileError> Reconciler::reconcile(const kube::Ob
     return kube::Requeue{};
   }
   if (object->config->reconcile_disabled) {
+    projects_.forget(to_string(key));
     publish_unseen(key, "it has pods, and reconciling it is disabled");
     return kube::Requeue{};
   }
@@ -86,7 +87,7 @@ Result<kube::Requeue, kube::ReconcileError> Reconciler::reconcile(const kube::Ob
   observed->others = claims_of_others(*object);
   observed->default_image = options_.default_image;
   observed->operator_namespace = options_.operator_namespace;
-  observed->fresh_random = random_bytes(engine::pgbouncer::kAdminRandomBytes);
+  observed->fresh_random = random_bytes(engine::kAdminRandomBytes);
   observed->now = clock_.wall();
   {
     auto memory = memory_.lock();

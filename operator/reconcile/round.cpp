@@ -4,6 +4,7 @@
 
 #include "base/crypto.h"
 #include "base/strings.h"
+#include "engine/pgbouncer/render.h"
 
 namespace pooler::reconcile {
 
@@ -11,6 +12,19 @@ void Round::refuse(const api::Problem& problem) {
   if (found.configuration) return;
   const std::string where = problem.field.empty() ? "" : problem.field + ": ";
   found.configuration = no(problem.reason, where + problem.message);
+}
+
+void Round::refuse_missing(const std::string& field, const std::string& name,
+                           const std::string& needs) {
+  refuse({std::string(api::reason::kSecretNotFound), field + ".name",
+          "Secret " + config.ns + "/" + name + " does not exist; create it with " + needs});
+}
+
+bool Round::accept_spec(const std::vector<api::Problem>& problems) {
+  if (problems.empty()) return true;
+  refuse(problems.front());
+  spec_invalid = true;
+  return false;
 }
 
 void Round::look_again(Duration after) {

@@ -5,8 +5,9 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
-#include "engine/pgbouncer/render.h"
+#include "engine/secrets.h"
 #include "reconcile/certificates.h"
 #include "reconcile/judge.h"
 #include "reconcile/observed.h"
@@ -23,11 +24,15 @@ struct Round {
   Plan plan;
   Findings found;
   bool spec_invalid = false;  // then nothing is written
-  std::optional<engine::pgbouncer::Admin> admin;
+  std::optional<engine::Admin> admin;
   std::string database_token;  // of the login to found.database
 
   // The first problem counts; the others are told when it is mended.
   void refuse(const api::Problem& problem);
+  // `field` names Secret `name`, which does not exist; `needs`: what it has to hold.
+  void refuse_missing(const std::string& field, const std::string& name, const std::string& needs);
+  // False: the spec can't be used, for the first of these.
+  bool accept_spec(const std::vector<api::Problem>& problems);
   void look_again(Duration after);
   // When a certificate expires, which is no event: `field` names its Secret.
   void tell_end(const char* field, const CheckedCertificates& read);

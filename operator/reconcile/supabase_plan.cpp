@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/json.h"
-#include "engine/pgbouncer/workload.h"
+#include "engine/secrets.h"
 #include "kube/kinds.h"
 #include "reconcile/certificates.h"
 #include "reconcile/publish.h"
@@ -15,15 +15,19 @@
 namespace pooler::reconcile {
 namespace {
 
+// On the admin Secret: a keyed hash of the project and the password that was refused last, for an
+// operator that is started anew.
+constexpr const char* kRefusedPasswordAnnotation = "pooler.dev/refused-password";
+
 // A project has no objects but Secrets: what its URLs are is found out, and published.
 class SupabasePlan {
  public:
   explicit SupabasePlan(const Observed& observed) : round_(observed) {}
 
   Plan run() {
-    check_spec();
+    const bool sound = round_.accept_spec(api::validate(config_));
     writer_.take_admin();
-    if (!round_.spec_invalid) {
+    if (sound) {
       resolve_login();
       project_.ask();
       project_.settle_host();
@@ -42,21 +46,10 @@ class SupabasePlan {
   }
 
  private:
-  void check_spec() {
-    const auto problems = api::validate(config_);
-    if (problems.empty()) return;
-    round_.refuse(problems.front());
-    round_.spec_invalid = true;
-  }
-
   void resolve_login() {
     if (!see_.database_secret) {
-      const std::string& name = config_.spec.database.secret_name;
-      round_.refuse({std::string(api::reason::kSecretNotFound), "spec.database.secretRef.name",
-                     "Secret " + config_.ns + "/" + name +
-                         " does not exist; create it with the key password, the password of the "
-                         "project's database"});
-      return;
+      return round_.refuse_missing("spec.database.secretRef", config_.spec.database.secret_name,
+                                   "the key password, the password of the project's database");
     }
     auto resolved = urls::resolve_supabase(config_.spec, *see_.database_secret);
     if (!resolved) return round_.refuse(resolved.error());
@@ -99,17 +92,42 @@ class SupabasePlan {
     plan_.target.database = live::DatabaseTarget{.connection = way,
                                                  .token = round_.database_token,
                                                  .refusal_pause = kRefusalPause,
-                                                 .refused_before = refused_before()};
+                                                 .refused_before = refused_before(),
+                                                 .refusal_scope = round_.supabase().project_ref};
     if (see_.live.database.token == round_.database_token) {
       found_.database_state = &see_.live.database;
     }
   }
 
-  // By the status, as long as the credentials are those that were published with it.
+  // Keyed: no oracle for guessing it. Requires a login and the round's admin.
+  [[nodiscard]] std::string password_hash() const {
+    return engine::content_hash(*round_.admin, {{"project", round_.supabase().project_ref},
+                                                {"password", round_.login->password}});
+  }
+
   [[nodiscard]] bool refused_before() const {
-    const api::Condition* before = config_.status.find(api::condition::kDatabaseReachable);
-    return before != nullptr && before->reason == api::reason::kAuthenticationFailed &&
-           round_.ways && publisher_.is_current();
+    if (!round_.login || !round_.admin) return false;
+    const auto& annotations = see_.admin.meta.annotations;
+    const auto found = annotations.find(kRefusedPasswordAnnotation);
+    return found != annotations.end() && found->second == password_hash();
+  }
+
+  // This very password: as it was found out last, by whatever operator.
+  [[nodiscard]] bool refused() const {
+    const live::DatabaseState* database = found_.database_state;
+    const live::VerificationState& trial = see_.live.verification;
+    const bool tried = round_.ways && trial.token == token_of_trial(pooled_login());
+    if (tried && (trial.refused || trial.outcome == live::Outcome::kOk)) return trial.refused;
+    if (database == nullptr || !found_.database) return refused_before();
+    return database->refused || (!found_.database_answers() && refused_before());
+  }
+
+  [[nodiscard]] urls::Connection pooled_login() const {
+    return encrypted(urls::with_parameters(round_.ways->pooled,
+                                           config_.spec.connection_secret.pooled_parameters));
+  }
+  static std::string token_of_trial(const urls::Connection& pooled) {
+    return token_of("pooled " + token_of(pooled));
   }
 
   // ---- the Secrets
@@ -120,8 +138,9 @@ class SupabasePlan {
       const bool foreign = see_.admin.ownership == Ownership::kForeign;
       if (foreign) found_.foreign = whose("Secret", see_.admin.meta);
     } else if (round_.login && round_.admin) {
-      writer_.write(kube::Secret::kType, engine::pgbouncer::admin_secret(config_, *round_.admin),
-                    see_.admin);
+      Json body = engine::admin_secret(config_, *round_.admin);
+      if (refused()) body["metadata"]["annotations"][kRefusedPasswordAnnotation] = password_hash();
+      writer_.write(kube::Secret::kType, std::move(body), see_.admin);
     }
   }
 
@@ -129,7 +148,9 @@ class SupabasePlan {
     if (!publisher_.begin()) return;
     const bool first = !publisher_.was_published();
     if (round_.ways && !(first && found_.configuration)) {
-      if (publisher_.is_current() || round_.immediate() || verified()) publisher_.write();
+      if (publisher_.is_current() || (round_.immediate() ? !held_back() : verified())) {
+        publisher_.write();
+      }
     } else if (round_.login) {
       publisher_.wait(found_.configuration ? "the URLs wait for what ConfigurationValid names"
                                            : "the URLs wait for the pooler's host");
@@ -138,6 +159,21 @@ class SupabasePlan {
     } else {
       publisher_.keep();
     }
+  }
+
+  // Only with publishPolicy Immediate. What is published may work: another login is tried first,
+  // which takes seconds, and one with a wrong password does not take its place. Where the database
+  // can't be reached, nothing is found out, and nothing waited for.
+  bool held_back() {
+    if (!publisher_.was_published() || !found_.database) return false;
+    if (!round_.database_asked()) {
+      publisher_.wait("a login to the database is being tried");
+    } else if (found_.database_state->refused) {
+      publisher_.wait("the database refuses the password; what was published before stays");
+    } else {
+      return false;
+    }
+    return true;
   }
 
   // Only with publishPolicy Verified. One login at a time learns whether the password is right.
@@ -150,14 +186,15 @@ class SupabasePlan {
       publisher_.wait("the database refuses the login");
       return false;
     }
-    const urls::Connection pooled = encrypted(urls::with_parameters(
-        round_.ways->pooled, config_.spec.connection_secret.pooled_parameters));
-    const std::string token = token_of("pooled " + token_of(pooled));
-    plan_.target.verification = live::VerificationTarget{.connection = pooled,
-                                                         .address = "",
-                                                         .token = token,
-                                                         .certificate = "",
-                                                         .refusal_pause = kRefusalPause};
+    const urls::Connection pooled = pooled_login();
+    const std::string token = token_of_trial(pooled);
+    plan_.target.verification =
+        live::VerificationTarget{.connection = pooled,
+                                 .address = "",
+                                 .token = token,
+                                 .certificate = "",
+                                 .refusal_pause = kRefusalPause,
+                                 .refusal_scope = round_.supabase().project_ref};
     const live::VerificationState& trial = see_.live.verification;
     if (trial.token != token || trial.outcome == live::Outcome::kUnknown) {
       publisher_.wait("a query through the pooler is being tried");

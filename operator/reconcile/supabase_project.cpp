@@ -20,12 +20,9 @@ void SupabaseProject::ask() {
   const std::string secret = "Secret " + round_.config.ns + "/" + wanted.token_secret_name;
   const std::string field = "spec.supabase.managementTokenSecretRef";
   if (!data) {
-    round_.refuse({std::string(api::reason::kSecretNotFound), field + ".name",
-                   secret +
-                       " does not exist; create it with a token of the Management API under "
-                       "the key " +
-                       wanted.token_secret_key});
-    return;
+    return round_.refuse_missing(
+        field, wanted.token_secret_name,
+        "a token of the Management API under the key " + wanted.token_secret_key);
   }
   const auto found = data->find(wanted.token_secret_key);
   if (found == data->end()) {

@@ -6,14 +6,14 @@
 #include "base/crypto.h"
 #include "base/json.h"
 #include "base/strings.h"
-#include "engine/pgbouncer/workload.h"
+#include "engine/secrets.h"
 
 namespace pooler::reconcile {
 namespace {
 
 // Of the whole body, keyed: what a newer apply no longer has is seen to be gone, and the hash of a
 // Secret is no oracle for guessing it.
-using engine::pgbouncer::kContentHashAnnotation;
+using engine::kContentHashAnnotation;
 
 constexpr std::chrono::seconds kLookAgainLeaving{2};
 constexpr std::chrono::seconds kLookAgainForeign{30};
@@ -21,12 +21,11 @@ constexpr std::chrono::seconds kLookAgainForeign{30};
 }  // namespace
 
 void Writer::take_admin() {
-  namespace pgbouncer = engine::pgbouncer;
   const SecretChild& child = round_.see.admin;
-  std::optional<pgbouncer::Admin>& admin = round_.admin;
-  if (child.ours()) admin = pgbouncer::read_admin_secret(child.data);
+  std::optional<engine::Admin>& admin = round_.admin;
+  if (child.ours()) admin = engine::read_admin_secret(child.data);
   if (!admin && (child.ours() || child.ownership == Ownership::kAbsent)) {
-    admin = pgbouncer::make_admin(round_.see.fresh_random);
+    admin = engine::make_admin(round_.see.fresh_random);
   }
   if (!usable(child)) admin.reset();
 }

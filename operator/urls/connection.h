@@ -2,6 +2,7 @@
 // built into every form that clients read. Pure.
 #pragma once
 
+#include <cstddef>
 #include <map>
 #include <string>
 #include <string_view>
@@ -63,6 +64,17 @@ struct Connection {
 // valid spec.supabase.
 [[nodiscard]] Result<Connection, api::Problem> resolve_supabase(
     const api::Spec& spec, const std::map<std::string, std::string>& secret);
+
+// What is wrong with a part of a login, `what` of the Secret ("the password"): it is empty, longer
+// than `longest` bytes, not UTF-8, or has a control character in it, of which a line break at the
+// end is what `echo` leaves. SecretInvalid with the field, never a value.
+[[nodiscard]] std::vector<api::Problem> check_text(std::string_view field, const std::string& what,
+                                                   const std::string& value, std::size_t longest);
+// An sslmode that there is none of; the same.
+[[nodiscard]] std::vector<api::Problem> check_sslmode(const Connection& login);
+// All of a login that is published as it is, with no pooler of ours between: resolve_supabase()
+// asks it, and for resolve() the engine asks for what it can take.
+[[nodiscard]] std::vector<api::Problem> check_login(const Connection& login);
 
 // Host names and IPv4 or IPv6 addresses as they are connected to: no brackets, no zone, ASCII.
 [[nodiscard]] bool is_host(std::string_view host);

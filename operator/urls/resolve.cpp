@@ -105,6 +105,7 @@ class Resolver {
     set_sslmode(connection);
     require(connection.password, database_.keys.password, "password", "");
     check_host(connection.hosts.front().host);
+    for (api::Problem& wrong : check_login(connection)) fail(std::move(wrong));
     if (problem_) return failure(*problem_);
     return for_libpq(connection);
   }

@@ -277,6 +277,8 @@ class Values(unittest.TestCase):
                 ({"logFormat": "xml"}, "/logFormat"),
                 ({"workers": 0}, "/workers"),
                 ({"supabase": {"apiUrl": "api.example.com"}}, "/supabase/apiUrl"),
+                ({"supabase": {"apiUrl": "https://me:s3cret@api.example.com"}}, "/supabase/apiUrl"),
+                ({"supabase": {"apiUrl": "https://api.example.com?a=b"}}, "/supabase/apiUrl"),
                 ({"supabase": {"token": "x"}}, "token"),
                 ({"resources": {"request": {}}}, "request"),
                 ({"imagePullSecrets": ["login"]}, "/imagePullSecrets/0"),

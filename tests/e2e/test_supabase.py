@@ -1,5 +1,6 @@
 """Engine Supabase: nothing runs in the cluster, and the published Secret leads to the hosted project.
-No test reaches Supabase: the database's name can't be resolved, which holds nothing back."""
+No test reaches Supabase: the names that the operator connects to can't be resolved, which holds
+nothing back."""
 
 import json
 import secrets
@@ -12,6 +13,8 @@ from harness.pooler import Pooler, database_secret
 from harness.wait import stays, wait_for
 
 HOST = "aws-1-eu-central-1.pooler.supabase.com"
+# Where the operator itself logs in to the pooler (direct SessionPooler).
+NO_HOST = "no-such-host.pooler.supabase.com"
 # As it stands in a URI.
 PASSWORD, ENCODED = "p@:/?#%& \"'\\", "p%40%3A%2F%3F%23%25%26%20%22%27%5C"
 
@@ -79,15 +82,15 @@ def test_a_host_that_is_given(cluster, namespace, project, make_project):
 
 
 def test_modes_ways_and_rotation(cluster, namespace, project, make_project):
-    """Changes are published at once."""
-    pooler = make_project(password="pw", supabase={"poolerHost": HOST})
+    """Changes are published once a login was tried, which tells nothing here."""
+    pooler = make_project(password="pw", supabase={"poolerHost": NO_HOST})
     pooler.wait_ready()
     pooler.patch(poolMode="session")
     wait_for("the URL of the session mode", lambda: published(pooler) == urls(
-        project, password="pw", port=5432, flag=""))
+        project, NO_HOST, password="pw", port=5432, flag=""))
     pooler.patch(supabase={"direct": "SessionPooler"})
     wait_for("the direct way by the session pooler", lambda: published(pooler)["DATABASE_URL"] == (
-        f"postgresql://postgres.{project}:pw@{HOST}:5432/postgres"))
+        f"postgresql://postgres.{project}:pw@{NO_HOST}:5432/postgres"))
     database_secret(cluster, namespace, "orders-db", {"password": "another"})
     wait_for("the new password", lambda: ":another@" in published(pooler)["DATABASE_URL"])
     pooler.delete()
@@ -154,5 +157,32 @@ def test_the_management_api_does_not_tell(management, project, make_project, sta
     stays("nothing is published", lambda: pooler.secret() is None, 2)
     management.tells(project, HOST)
     pooler.patch(connectionSecret={"labels": {"team": "shop"}})
+    pooler.wait_ready()
+    assert published(pooler) == urls(project)
+
+
+def test_the_management_api_was_asked_too_often(cluster, namespace, management, project,
+                                                make_project):
+    """Nothing is asked before the time that it has named, not for a change either; another token,
+    which may be another account's, is tried at once."""
+    management.answers(project, 429, {"message": "slow down"}, headers={"Retry-After": "3600"})
+    pooler = make_project(token="sbp_" + secrets.token_hex(20))
+    found = pooler.wait_condition("Ready", "False", "ManagementAPIUnavailable")
+    assert "too often (429)" in found["message"]
+    management.tells(project, HOST)
+    pooler.patch(connectionSecret={"labels": {"team": "shop"}})
+    stays("it is not asked again", lambda: len(management.asked(project)) == 1, 7)
+    database_secret(cluster, namespace, "supabase", {"token": "sbp_" + secrets.token_hex(20)})
+    pooler.wait_ready()
+    assert published(pooler) == urls(project)
+
+
+def test_the_management_api_is_slow(management, project, make_project):
+    """A question is given up, and asked again: it does not hold up the rest."""
+    management.answers(project, 200, [], delay=60)
+    pooler = make_project(token="sbp_" + secrets.token_hex(20))
+    found = pooler.wait_condition("Ready", "False", "ManagementAPIUnavailable")
+    assert "does not answer in time" in found["message"]
+    management.tells(project, HOST)
     pooler.wait_ready()
     assert published(pooler) == urls(project)

@@ -5,11 +5,14 @@
 #include <atomic>
 #include <condition_variable>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "fault/tls_server.h"
 #include "hosted/reader.h"
@@ -33,6 +36,33 @@ std::string good_answer(const std::string& host = "aws-1-eu-central-1.pooler.sup
          host + R"(", "db_port": 6543, "default_pool_size": 15, "max_client_conn": 200}])";
 }
 
+// Of a name that it is told nothing of, nothing is ever heard.
+class Names final : public Resolver {
+ public:
+  using Addresses = Result<std::vector<std::string>, std::string>;
+
+  std::unique_ptr<Lookup> look_up(const std::string& host) override {
+    ++asked;
+    const auto found = table.find(host);
+    return std::make_unique<Told>(found == table.end() ? std::nullopt
+                                                       : std::optional(found->second));
+  }
+
+  std::map<std::string, Addresses> table;
+  std::atomic<int> asked{0};
+
+ private:
+  class Told final : public Lookup {
+   public:
+    explicit Told(std::optional<Addresses> answer) : answer_(std::move(answer)) {}
+    int fd() const override { return -1; }
+    std::optional<Addresses> take() override { return answer_; }
+
+   private:
+    const std::optional<Addresses> answer_;
+  };
+};
+
 class ManagementApi : public testing::Test {
  protected:
   ManagementApi() { kube::init_transport_threads(); }
@@ -46,16 +76,28 @@ class ManagementApi : public testing::Test {
   }
 
   void start(Duration patience = seconds(20)) { start_at(server_->url(), patience); }
-  void start_at(const std::string& url, Duration patience = seconds(20)) {
-    kube::ClusterConfig config;
-    config.server = url;
-    config.ca.data = authority_.pem();
-    transport_ = kube::make_cpprest_transport(
-        config, clock_, {.idle_timeout = seconds(2), .max_body_bytes = hosted::kMaxAnswerBytes});
+  void start_at(const std::string& url, Duration patience = seconds(20),
+                seconds idle_timeout = seconds(2)) {
+    transport_ = transport(url, idle_timeout);
     reader_ = std::make_unique<hosted::Reader>(
         *transport_, clock_, [this](const std::string&) { on_change(); }, patience);
     reader_->start();
     reader_->set_target("shop/orders", {kProject, kToken, 1});
+  }
+
+  std::unique_ptr<kube::HttpTransport> transport(const std::string& url, seconds idle_timeout) {
+    kube::ClusterConfig config;
+    config.server = url;
+    config.ca.data = authority_.pem();
+    return kube::make_cpprest_transport(config, clock_,
+                                        {.idle_timeout = idle_timeout,
+                                         .max_body_bytes = hosted::kMaxAnswerBytes,
+                                         .resolver = &names_});
+  }
+  // The server's, by another name.
+  [[nodiscard]] std::string url_of(const std::string& name) const {
+    const std::string url = server_->url();
+    return "https://" + name + url.substr(url.rfind(':'));
   }
 
   void on_change() {
@@ -79,6 +121,7 @@ class ManagementApi : public testing::Test {
 
   const SystemClock clock_;
   const Authority authority_;
+  Names names_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::unique_ptr<TlsServer> server_;
@@ -99,8 +142,8 @@ TEST_F(ManagementApi, IsAskedAsItsReferenceHasIt) {
   start();
   const ProjectState state = wait_for([](const ProjectState& now) { return now.asked; });
   ASSERT_TRUE(state.pooler);
-  EXPECT_EQ(*state.pooler, (hosted::ProjectPooler{"aws-1-eu-central-1.pooler.supabase.com", 6543,
-                                                  "postgres.abcdefghijklmnopqrst", 15, 200}));
+  EXPECT_EQ(*state.pooler,
+            (hosted::ProjectPooler{"aws-1-eu-central-1.pooler.supabase.com", 15, 200}));
   EXPECT_EQ(seen.method, "GET");
   EXPECT_EQ(seen.target, kPath);
   EXPECT_EQ(seen.headers["authorization"], std::string("Bearer ") + kToken);
@@ -125,6 +168,31 @@ TEST_F(ManagementApi, EachStatusIsTold) {
     EXPECT_FALSE(holds(message, "stranger")) << message;
     EXPECT_EQ(reader_->state("shop/orders").failure->lasting, lasting) << status;
     reader_.reset();
+  }
+}
+
+TEST_F(ManagementApi, IsNotAskedBeforeTheTimeThatItHasNamed) {
+  std::atomic<int> asked{0};
+  const std::pair<const char*, seconds> times[] = {
+      {"3600", seconds(6)},  // the first retry would be after 5
+      {"99999999", seconds(1)},
+      {"999999999999999999999", seconds(1)}};
+  for (const auto& [named, watched] : times) {
+    asked = 0;
+    serve([&asked, header = std::string("Retry-After: ") + named + "\r\n"](const HttpRequest&,
+                                                                           Connection& c) {
+      ++asked;
+      return c.respond(429, "{}", header);
+    });
+    start();
+    EXPECT_TRUE(holds(told(), "too often (429)"));
+    // A change, and another project of the account, would ask at once.
+    reader_->set_target("shop/orders", {kProject, kToken, 2});
+    reader_->set_target("shop/other", {kProject, kToken, 1});
+    std::this_thread::sleep_for(watched);
+    EXPECT_EQ(asked, 1) << named;
+    reader_.reset();
+    server_.reset();
   }
 }
 
@@ -196,6 +264,59 @@ TEST_F(ManagementApi, ThatIsSomebodyElse) {
   start();
   EXPECT_TRUE(holds(told(), "can't be reached encrypted"));
   EXPECT_EQ(asked, 0) << "the token was not sent";
+}
+
+TEST_F(ManagementApi, IsFoundByItsName) {
+  HttpRequest seen;
+  serve(
+      [&seen](const HttpRequest& request, Connection& c) {
+        seen = request;
+        return c.respond(200, good_answer());
+      },
+      "DNS:api.example.com");
+  // Nobody listens at the first.
+  names_.table.emplace("api.example.com", std::vector<std::string>{"127.0.0.2", "127.0.0.1"});
+  start_at(url_of("api.example.com"));
+  EXPECT_TRUE(wait_for([](const ProjectState& now) { return now.asked; }).pooler);
+  EXPECT_EQ(seen.headers["host"], "api.example.com");
+}
+
+TEST_F(ManagementApi, WhoHasItsAddressButNotItsNameIsNotAsked) {
+  std::atomic<int> asked{0};
+  serve(
+      [&asked](const HttpRequest&, Connection& c) {
+        ++asked;
+        return c.respond(200, good_answer());
+      },
+      "DNS:other.example.com,IP:127.0.0.1");
+  names_.table.emplace("api.example.com", std::vector<std::string>{"127.0.0.1"});
+  start_at(url_of("api.example.com"));
+  EXPECT_TRUE(holds(told(), "can't be reached encrypted"));
+  EXPECT_EQ(asked, 0) << "the token was not sent";
+}
+
+TEST_F(ManagementApi, WhoseNameIsNotFound) {
+  names_.table.emplace("api.example.com", failure(std::string("no such name")));
+  start_at("https://api.example.com");
+  EXPECT_TRUE(holds(told(), "its name is not found: no such name"));
+}
+
+TEST_F(ManagementApi, WhoseNameServerIsSilent) {
+  start_at("https://api.example.com");
+  EXPECT_TRUE(holds(told(), "no name server answers"));
+}
+
+// Neither the operator's end nor the Kubernetes API, which the same library asks.
+TEST_F(ManagementApi, ASilentNameServerHoldsUpNobodyElse) {
+  serve(200, "{}");
+  start_at("https://api.example.com", minutes(10), minutes(10));
+  while (names_.asked == 0) std::this_thread::sleep_for(milliseconds(1));
+  kube::Request request;
+  request.path = "/api/v1/secrets";
+  EXPECT_TRUE(transport(server_->url(), seconds(20))->send(request, {}).ok());
+  const auto began = std::chrono::steady_clock::now();
+  reader_->stop();
+  EXPECT_LT(std::chrono::steady_clock::now() - began, seconds(10));
 }
 
 TEST_F(ManagementApi, ThatIsNotThere) {

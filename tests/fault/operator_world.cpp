@@ -84,6 +84,13 @@ live::DatabaseState HealthyWorld::database(const live::DatabaseTarget& target) c
     state.message = "down";
     return state;
   }
+  if (!wrong_password.empty() && target.connection.password == wrong_password) {
+    state.outcome = live::Outcome::kFailed;
+    state.reason = "AuthenticationFailed";
+    state.message = "wrong";
+    state.refused = target.refusal_pause > Duration::zero();
+    return state;
+  }
   live::Server server;
   server.identity = "10.0.0.9:5432";
   server.max_connections = max_connections;
@@ -182,7 +189,7 @@ Result<kube::Response, kube::TransportError> FakeManagementApi::send(const kube:
     case Mood::kNotFound:
       return kube::Response{404, std::nullopt, R"({"message": "Project not found"})"};
     case Mood::kTooManyRequests:
-      return kube::Response{429, std::chrono::seconds(60), "{}"};
+      return kube::Response{429, retry_after, "{}"};
     case Mood::kServerError:
       return kube::Response{503, std::nullopt, "<html>"};
     case Mood::kSilent:
@@ -219,6 +226,10 @@ class OperatorWorld::FakeProjects final : public reconcile::ProjectReader {
   FakeProjects(FakeManagementApi& api, const Clock& clock) : api_(api), clock_(clock) {}
   void set_target(const std::string& key, const hosted::ProjectTarget& target) override {
     projects_.set_target(key, target, clock_.monotonic());
+    ask();
+  }
+  // All that is due, as the reader's thread does it.
+  void ask() {
     while (const auto question = projects_.next(clock_.monotonic())) {
       projects_.answered(*question, api_.send(question->request, {}), clock_.monotonic());
     }
@@ -237,7 +248,11 @@ class OperatorWorld::FakeLive final : public reconcile::LiveLoop {
   FakeLive(HealthyWorld& world, const FakeApiServer& server) : world_(world), server_(server) {}
   void set_target(const std::string& key, live::LiveTarget target) override {
     live::LiveState state;
-    if (target.database) state.database = world_.database(*target.database);
+    if (target.database) {
+      state.database = world_.database(*target.database);
+      const bool tried = states_[key].database.token != target.database->token;
+      if (state.database.refused && tried && !target.database->refused_before) ++world_.wrong_tries;
+    }
     for (const live::PodTarget& pod : target.pods) {
       const bool told = !pod.reload_to.empty();
       const bool refused = told && !world_.reload(server_, pod.name, pod.uid);
@@ -337,6 +352,12 @@ void OperatorWorld::user_edits(const std::function<void(Object& spec)>& change) 
                [&change](Object& object) { change(object["spec"]); });
 }
 
+void OperatorWorld::user_disables() {
+  server_.edit(PoolerConfigObject::kType, kOrders, [](Object& object) {
+    object["metadata"]["annotations"]["pooler.dev/reconcile"] = "disabled";
+  });
+}
+
 void OperatorWorld::user_deletes() {
   server_.erase(PoolerConfigObject::kType, kOrders);
   server_.erase(kube::Secret::kType, {kOrders.ns, "orders-db"});
@@ -361,6 +382,7 @@ bool OperatorWorld::round() {
   for (const auto& config : caches_->configs.list("shop")) {
     (void)reconciler_->reconcile(config->meta.key());
   }
+  projects_->ask();
   if (transport_.crashed()) restart_operator();
   const bool moved = world_.cluster_step(server_);
   clock_.advance(std::chrono::seconds(31));

@@ -70,6 +70,8 @@ class HealthyWorld {
   std::string refused_text;
   int max_connections = 60;
   bool database_up = true;
+  std::string wrong_password;  // that the database refuses
+  int wrong_tries = 0;         // with it, where one more may be punished
 
  private:
   bool step_one(FakeApiServer& server, const Object& set);
@@ -97,7 +99,8 @@ class FakeManagementApi final : public kube::HttpTransport {
   };
   Mood mood = Mood::kWell;
   std::string host = "aws-1-eu-central-1.pooler.supabase.com";
-  std::vector<std::string> tokens;  // it was asked with, in their order
+  std::chrono::seconds retry_after{60};  // that kTooManyRequests names
+  std::vector<std::string> tokens;       // it was asked with, in their order
 
   Result<kube::Response, kube::TransportError> send(const kube::Request& request,
                                                     std::stop_token stop) override;
@@ -121,6 +124,8 @@ class OperatorWorld {
   // Another value under a key of a Secret `shop/<name>`.
   void user_sets(const std::string& name, const std::string& key, const std::string& value);
   void user_edits(const std::function<void(Object& spec)>& change);
+  // Annotates `shop/orders` with pooler.dev/reconcile: disabled.
+  void user_disables();
   // Deletes `shop/orders` and its database Secret; the garbage collector, what that owned.
   void user_deletes();
   // Rounds until nothing is written any more; starts the operator anew after each crash. False: it

@@ -155,6 +155,74 @@ TEST(Hosted, AnotherTokenIsTriedAtOnce) {
   EXPECT_NE(world.end_state().find("Ready True"), std::string::npos) << world.end_state();
 }
 
+TEST(Hosted, NothingIsAskedBeforeTheTimeThatTheApiHasNamed) {
+  OperatorWorld world;
+  world.management().mood = Mood::kTooManyRequests;
+  world.management().retry_after = std::chrono::hours(1);
+  world.user_applies_project();
+  ASSERT_TRUE(world.settle());
+  EXPECT_EQ(world.management().tokens.size(), 1U);
+  world.user_edits([](Object& spec) { spec["poolMode"] = "session"; });
+  ASSERT_TRUE(world.settle());
+  // The token goes and comes back: the account is the same.
+  ASSERT_TRUE(world.server().erase(kube::Secret::kType, {"shop", "supabase"}));
+  ASSERT_TRUE(world.settle());
+  world.server().create(kube::Secret::kType,
+                        {{"metadata", {{"name", "supabase"}, {"namespace", "shop"}}},
+                         {"data", {{"token", base64_encode("sbp_t0ken")}}}});
+  ASSERT_TRUE(world.settle());
+  EXPECT_EQ(world.management().tokens.size(), 1U);
+  world.management().mood = Mood::kWell;
+  world.pass(std::chrono::hours(1));
+  ASSERT_TRUE(world.settle());
+  EXPECT_EQ(world.management().tokens.size(), 2U);
+  EXPECT_NE(world.end_state().find("Ready True"), std::string::npos) << world.end_state();
+}
+
+TEST(Hosted, NothingIsAskedWhereReconcilingIsDisabled) {
+  OperatorWorld world;
+  world.user_applies_project();
+  ASSERT_TRUE(world.settle());
+  const std::string before = world.end_state();
+  world.user_disables();
+  ASSERT_TRUE(world.settle());
+  const std::size_t asked = world.management().tokens.size();
+  for (int i = 0; i < 6; ++i) {
+    world.pass(minutes(10));
+    ASSERT_TRUE(world.settle());
+  }
+  EXPECT_EQ(world.management().tokens.size(), asked);
+  EXPECT_EQ(world.end_state(), before) << "what is published stays";
+}
+
+// Over every restart of the operator; and what it takes the place of stays.
+TEST(Hosted, AWrongPasswordIsTriedOnceAndNotPublished) {
+  OperatorWorld world;
+  world.user_applies_project();
+  ASSERT_TRUE(world.settle());
+  const auto data = [&world] {
+    return (*world.server().find(kube::Secret::kType, kPublished))["data"].dump();
+  };
+  const std::string before = data();
+  world.world().wrong_password = "mistyped";
+  world.user_sets("orders-db", "password", "mistyped");
+  ASSERT_TRUE(world.settle());
+  for (int i = 0; i < 3; ++i) {
+    world.restart_operator();
+    ASSERT_TRUE(world.settle());
+    EXPECT_EQ(data(), before);
+    const std::string state = world.end_state();
+    EXPECT_NE(state.find("SecretPublished False CredentialsPending"), std::string::npos) << state;
+    EXPECT_NE(state.find("DatabaseReachable False AuthenticationFailed"), std::string::npos);
+  }
+  EXPECT_EQ(world.world().wrong_tries, 1);
+  EXPECT_EQ(world.resync(), 0);
+  world.user_sets("orders-db", "password", "right");
+  ASSERT_TRUE(world.settle());
+  EXPECT_NE(data(), before);
+  EXPECT_NE(world.end_state().find("Ready True"), std::string::npos) << world.end_state();
+}
+
 TEST(Hosted, AnotherHostIsPublished) {
   OperatorWorld world;
   world.user_applies_project();

@@ -451,6 +451,17 @@ TEST_F(Wire, TheNameMustBeTheServers) {
   EXPECT_TRUE(transport(by_name).send(get(), {}).ok());
 }
 
+TEST_F(Wire, WhatIsNoServerIsNoMatterOfTls) {
+  serve(always(200));
+  for (const char* server : {"https://", "", "no server", "https://:443"}) {
+    ClusterConfig config = this->config();
+    config.server = server;
+    EXPECT_EQ(failure_of(transport(config).send(get(), {})), Kind::kConnect) << server;
+    LineLog sink;
+    EXPECT_EQ(failure_of(transport_->stream(get(), sink, {})), Kind::kConnect) << server;
+  }
+}
+
 TEST_F(Wire, OldTlsIsRefused) {
   serve_as({authority_.issue("IP:127.0.0.1"), "", TLS1_1_VERSION}, always(200));
   EXPECT_EQ(failure_of(transport().send(get(), {})), Kind::kTls);

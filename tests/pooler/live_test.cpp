@@ -122,7 +122,7 @@ TEST_F(LiveDatabase, SlotsFull) {
                "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'") ==
            "1";
   }));
-  pg::ThreadResolver resolver;
+  ThreadResolver resolver;
   pg::LibpqSessionFactory factory(resolver);
   std::vector<std::unique_ptr<pg::Session>> sessions;
   while (true) {
@@ -321,7 +321,7 @@ class LiveReload : public LivePooler {
 
 TEST_P(LiveReload, AnOpenTransactionGoesOnOnTheSameBackend) {
   start();
-  pg::ThreadResolver resolver;
+  ThreadResolver resolver;
   pg::LibpqSessionFactory factory(resolver);
   const auto client =
       factory.connect(live::database_target(pgbouncer_.pooled()), clock_.monotonic());
@@ -391,7 +391,7 @@ TEST_P(LivePooler, PausesOnceTransactionsHaveEndedAndServesAgain) {
   target.pods[0].wait_limit = "30";
   live_.set_target(kKey, target);
   ASSERT_TRUE(wait_for_pod([](const auto& pod) { return pod.flow == Flow::kServing; }));
-  pg::ThreadResolver resolver;
+  ThreadResolver resolver;
   pg::LibpqSessionFactory factory(resolver);
   const auto client =
       factory.connect(live::database_target(pgbouncer_.pooled()), clock_.monotonic());
@@ -428,7 +428,7 @@ TEST_P(LivePooler, ADrainingPodStillAnswers) {
   live_.set_target(kKey, pod_target());
   ASSERT_TRUE(wait_for_pod([](const auto& pod) { return pod.outcome == Outcome::kOk; }));
   // A client in a transaction holds the pod; its admin session goes on, new logins are refused.
-  pg::ThreadResolver resolver;
+  ThreadResolver resolver;
   pg::LibpqSessionFactory factory(resolver);
   const auto client =
       factory.connect(live::database_target(pgbouncer_.pooled()), clock_.monotonic());

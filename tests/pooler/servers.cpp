@@ -94,7 +94,7 @@ std::string sql_string(const std::string& text) { return quoted(text, '\''); }
 Result<pg::Rows, pg::Error> ask(pg::Target target, const std::string& text) {
   using State = pg::Session::State;
   const SystemClock clock;
-  pg::ThreadResolver resolver;
+  ThreadResolver resolver;
   pg::LibpqSessionFactory factory(resolver);
   const auto session = factory.connect(std::move(target), clock.monotonic());
   const bool settled = pg::testing::drive(*session, [&] {
@@ -233,7 +233,7 @@ PgBouncer::PgBouncer(Version version, urls::Connection database)
     : root_(root_from_environment(version == Version::k124 ? "POOLER_ROOT_TRIXIE"
                                                            : "POOLER_ROOT_FORKY")),
       database_(std::move(database)),
-      admin_(pgbouncer::make_admin(random_bytes(pgbouncer::kAdminRandomBytes))),
+      admin_(engine::make_admin(random_bytes(engine::kAdminRandomBytes))),
       port_(free_port()) {
   fs::create_directory(folder_.path() + "/etc");
 }

@@ -91,7 +91,7 @@ class PgBouncer {
 
   [[nodiscard]] int port() const { return port_; }
   [[nodiscard]] const engine::pgbouncer::Revision& revision() const { return revision_; }
-  [[nodiscard]] const engine::pgbouncer::Admin& admin() const { return admin_; }
+  [[nodiscard]] const engine::Admin& admin() const { return admin_; }
   [[nodiscard]] std::string log() const { return read_file(log_path()); }
   // As the published Secret has it, but for the host.
   [[nodiscard]] urls::Connection pooled() const;
@@ -109,7 +109,7 @@ class PgBouncer {
   api::Texts parameters_;
   api::ClientTls client_tls_;
   Certificates certificates_;  // that clients are shown
-  engine::pgbouncer::Admin admin_;
+  engine::Admin admin_;
   int port_;
   TemporaryFolder folder_;
   engine::pgbouncer::Revision revision_;

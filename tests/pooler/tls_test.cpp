@@ -103,7 +103,7 @@ class ClientTlsRing : public LiveRing, public ::testing::WithParamInterface<Vers
   Postgres& postgres_ = shared_postgres();
   urls::Connection orders_ = postgres_.make_user("app", "s3cret", "orders");
   PgBouncer pgbouncer_{GetParam(), orders_};
-  pg::ThreadResolver resolver_;
+  ThreadResolver resolver_;
   pg::LibpqSessionFactory factory_{resolver_};
 };
 

@@ -1,7 +1,6 @@
 #include "engine/pgbouncer/render.h"
 
 #include <algorithm>
-#include <array>
 #include <cassert>
 
 #include "base/crypto.h"
@@ -274,27 +273,10 @@ class Checker {
 
   void check_text(std::string_view field, const std::string& what, const std::string& value,
                   std::size_t longest) {
-    if (value.empty()) refuse(field, what + " is empty");
-    if (value.size() > longest) {
-      refuse(field, what + " is longer than " + std::to_string(longest) + " bytes");
-    }
-    if (!value.empty() && value.back() == '\n') {
-      refuse(field, what + " ends with a line break, as `echo` leaves it: write it without");
-    } else if (has_control_characters(value)) {
-      refuse(field, what + " has a control character in it");
-    }
-    if (!is_utf8(value)) refuse(field, what + " is not valid UTF-8");
+    add(urls::check_text(field, what, value, longest));
   }
 
-  void check_sslmode() {
-    constexpr std::array<std::string_view, 7> kModes = {
-        "", "disable", "allow", "prefer", "require", "verify-ca", "verify-full"};
-    if (std::find(kModes.begin(), kModes.end(), database_.parameter("sslmode")) != kModes.end()) {
-      return;
-    }
-    refuse("spec.database.secretRef.keys.uri",
-           "the URI's sslmode is none of disable, allow, prefer, require, verify-ca, verify-full");
-  }
+  void check_sslmode() { add(urls::check_sslmode(database_)); }
 
   // "md5" and 32 hex digits, or a SCRAM verifier.
   static bool looks_like_a_hash(std::string_view password) {
@@ -303,6 +285,9 @@ class Checker {
            password.find_first_not_of("0123456789abcdefABCDEF", 3) == std::string_view::npos;
   }
 
+  void add(std::vector<api::Problem> more) {
+    for (api::Problem& problem : more) problems_.push_back(std::move(problem));
+  }
   void refuse(std::string_view field, const std::string& message) {
     problems_.push_back({std::string(api::reason::kSecretInvalid), std::string(field), message});
   }

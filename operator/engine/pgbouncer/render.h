@@ -21,22 +21,16 @@
 
 #include "api/pooler_config.h"
 #include "base/certificates.h"
+#include "engine/secrets.h"
 #include "urls/connection.h"
 
 namespace pooler::engine::pgbouncer {
 
 inline constexpr int kPort = 6432;
 inline constexpr std::string_view kMountPath = "/etc/pgbouncer";
-inline constexpr std::string_view kAdminUser = "pooler_operator";
+using engine::kAdminUser;  // admin_users
 // Room for a client's own password in userlist.txt on 1.24.1 (measured).
 inline constexpr std::size_t kMaxPasswordBytes = 996;
-
-// The operator's own login to the console and its HMAC key; lives in Secret <name>-pooler-admin.
-struct Admin {
-  std::string password;
-  std::string verifier;  // kept: a new salt would change every hash
-  std::string hash_key;
-};
 
 struct Inputs {
   urls::Connection database;

@@ -9,15 +9,18 @@ NAME = "management-api"
 PORT = 8080
 
 SERVER = r"""
-import http.server, json, re
+import http.server, json, re, time
 answers, asked = {}, []
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def reply(self, status, body):
+    def reply(self, status, body, headers=None, delay=0):
+        time.sleep(delay)
         data = json.dumps(body).encode()
         self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
@@ -34,7 +37,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_PUT(self):
         told = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        answers[told["project"]] = (told["status"], told["body"])
+        answers[told["project"]] = (told["status"], told["body"], told["headers"], told["delay"])
         self.reply(200, {})
 
     def log_message(self, *_):
@@ -87,9 +90,10 @@ class ManagementApi:
             raise
         return [header for ref, header in seen if project in (None, ref)]
 
-    def answers(self, project, status, body):
-        self.cluster.request("PUT", self._path("/answer"),
-                             {"project": project, "status": status, "body": body})
+    def answers(self, project, status, body, headers=None, delay=0):
+        """After `delay` seconds."""
+        self.cluster.request("PUT", self._path("/answer"), {
+            "project": project, "status": status, "body": body, "headers": headers, "delay": delay})
 
     def tells(self, project, host, **more):
         """As the API's reference has it."""

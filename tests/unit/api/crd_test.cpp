@@ -216,6 +216,59 @@ TEST(Crd, FieldsWithoutMeaningForSupabaseAreThoseOfValidate) {
   EXPECT_EQ(found, forbidden);
 }
 
+// That nothing of spec.<part> is given, in CEL: each of its fields is as the CRD's defaults have
+// it.
+std::vector<std::string> untouched(const YAML::Node& spec, const std::string& part) {
+  const YAML::Node node = spec["properties"][part];
+  const std::string self = "self." + part;
+  if (!node["default"]) return {"!has(" + self + ")"};
+  std::vector<std::string> terms;
+  for (const auto& property : node["properties"]) {
+    const std::string field = self + "." + property.first.as<std::string>();
+    const YAML::Node& each = property.second;
+    if (each["enum"] && each["enum"].size() == 1) continue;  // it can't be anything else
+    if (!each["default"]) {
+      terms.push_back("!has(" + field + ")");
+      continue;
+    }
+    const auto value = each["default"].as<std::string>();
+    const auto type = each["type"].as<std::string>();
+    if (type == "boolean") {
+      terms.push_back((value == "true" ? "" : "!") + field);
+    } else {
+      terms.push_back(field + " == " + (type == "string" ? "'" + value + "'" : value));
+    }
+  }
+  return terms;
+}
+
+TEST(Crd, WhatMeansNothingForSupabaseIsAllThatIsNoDefault) {
+  const YAML::Node spec = schema()["properties"]["spec"];
+  int rules = 0;
+  for (const auto& each : spec["x-kubernetes-validations"]) {
+    if (!each["message"].as<std::string>().starts_with("means nothing with engine Supabase")) {
+      continue;
+    }
+    const auto rule = each["rule"].as<std::string>();
+    const std::string begin = "self.engine != 'Supabase' || ";
+    ASSERT_TRUE(rule.starts_with(begin)) << rule;
+    std::string text = rule.substr(begin.size());
+    if (text.starts_with('(')) text = text.substr(1, text.size() - 2);
+    std::vector<std::string> terms;
+    for (std::size_t at = 0; at != std::string::npos;) {
+      const auto end = text.find(" && ", at);
+      terms.push_back(text.substr(at, end == std::string::npos ? end : end - at));
+      at = end == std::string::npos ? end : end + 4;
+    }
+    auto wanted = untouched(spec, each["fieldPath"].as<std::string>().substr(1));
+    std::sort(terms.begin(), terms.end());
+    std::sort(wanted.begin(), wanted.end());
+    EXPECT_EQ(terms, wanted) << rule;
+    ++rules;
+  }
+  EXPECT_EQ(rules, 10);
+}
+
 // Writes every value of a status and finds each in the schema.
 TEST(Crd, StatusHasEveryFieldThatIsWritten) {
   Status status;

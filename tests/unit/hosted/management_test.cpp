@@ -48,11 +48,45 @@ ApiAnswer status(int code, std::optional<std::chrono::seconds> retry_after = std
 
 ApiAnswer broken(Kind kind) { return failure(kube::TransportError{kind, "words"}); }
 
+TEST(ApiUrl, ThatCanBeAsked) {
+  for (const char* url :
+       {"https://api.supabase.com", "https://api.supabase.com/", "http://proxy.example.com:8080",
+        "https://proxy.example.com/supabase/", "https://10.0.0.9:8443/a", "https://[fd00::1]:8443",
+        "https://[fd00::1]/a"}) {
+    EXPECT_EQ(trouble_with_api_url(url), "") << url;
+  }
+}
+
+TEST(ApiUrl, ThatCanNot) {
+  const std::pair<const char*, const char*> urls[] = {
+      {"", "begin with https://"},
+      {"api.supabase.com", "begin with https://"},
+      {"HTTPS://api.supabase.com", "begin with https://"},
+      {"https://", "name a host"},
+      {"https:///v1", "name a host"},
+      {"https://:443", "name a host"},
+      {"https://[fd00::1", "name a host"},
+      {"https://[]", "name a host"},
+      {"https://fd00::1", "name a host"},
+      {"https://api.supabase.com:", "port from 1"},
+      {"https://api.supabase.com:0", "port from 1"},
+      {"https://api.supabase.com:65536", "port from 1"},
+      {"https://api_supabase%2ecom", "name a host"},
+      {"https://me:s3cret@api.supabase.com", "user or a password"},
+      {"https://api.supabase.com?key=s3cret", "query"},
+      {"https://api.supabase.com/#s3cret", "query or a fragment"},
+      {"https://api.supabase.com/s3 cret", "blank"},
+      {"https://api.supabase.com\r\nHost: s3cret", "blank"}};
+  for (const auto& [url, words] : urls) {
+    EXPECT_THAT(trouble_with_api_url(url), HasSubstr(words)) << url;
+    EXPECT_THAT(trouble_with_api_url(url), Not(HasSubstr("s3"))) << url;
+  }
+}
+
 TEST(DecodePooler, ReadsThePrimary) {
   const auto pooler = decode_pooler(to_bytes(Json::array({entry()})), kProject);
   ASSERT_TRUE(pooler.ok()) << pooler.error();
-  EXPECT_EQ(*pooler,
-            (ProjectPooler{kHost, 6543, "postgres.abcdefghijklmnopqrst", std::nullopt, 200}));
+  EXPECT_EQ(*pooler, (ProjectPooler{kHost, std::nullopt, 200}));
 }
 
 TEST(DecodePooler, TakesThePrimaryAmongOthers) {
@@ -92,11 +126,7 @@ TEST(DecodePooler, WhatCanNotBeUsed) {
        "names a host that is not under pooler.supabase.com"},
       {"db_host", nullptr, "names a host that is not under pooler.supabase.com"},
       {"db_user", "postgres.zzzzzzzzzzzzzzzzzzzz", "is about another project"},
-      {"db_user", "a\n.abcdefghijklmnopqrst", "is about another project"},
-      {"db_port", "6543", "has no port"},
-      {"db_port", 0, "has no port"},
-      {"db_port", 65536, "has no port"},
-      {"db_port", -1, "has no port"},
+      {"identifier", "zzzzzzzzzzzzzzzzzzzz", "is about another project"},
       {"default_pool_size", "many", "has a size that is no number"},
       {"default_pool_size", 1.5, "has a size that is no number"},
       {"max_client_conn", -1, "has a size that is no number"},
@@ -106,9 +136,24 @@ TEST(DecodePooler, WhatCanNotBeUsed) {
     Json spoiled = entry();
     spoiled[field] = value;
     EXPECT_EQ(problem(Json::array({spoiled})), words) << field << " " << to_bytes(value);
-    spoiled.erase(field);
-    if (std::string(field).starts_with("db_")) problem(Json::array({spoiled}));
   }
+}
+
+// What is used for nothing may be anything: a project is not without a pooler for it.
+TEST(DecodePooler, WhatIsNotNeeded) {
+  for (const char* field : {"identifier", "db_user", "db_port", "pool_mode", "connection_string"}) {
+    for (const bool erased : {false, true}) {
+      Json odd = entry();
+      odd[field] = nullptr;
+      if (erased) odd.erase(field);
+      const auto pooler = decode_pooler(to_bytes(Json::array({odd})), kProject);
+      ASSERT_TRUE(pooler.ok()) << field;
+      EXPECT_EQ(pooler->host, kHost) << field;
+    }
+  }
+  Json bare = entry();
+  bare["db_user"] = "postgres";
+  EXPECT_TRUE(decode_pooler(to_bytes(Json::array({bare})), kProject).ok());
 }
 
 // What is not known is not zero.

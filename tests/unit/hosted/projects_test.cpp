@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <string>
+#include <vector>
 
 namespace pooler::hosted {
 namespace {
@@ -133,6 +135,52 @@ TEST_F(ProjectsTest, RetryAfterIsKeptToEvenWhenTheSpecChanges) {
   clock_.advance(seconds(1));
   EXPECT_TRUE(answer(429, seconds(86400)));
   EXPECT_EQ(wait(), Projects::kLongestWait);
+}
+
+// The limit is the account's, and that is all that is known of it.
+TEST_F(ProjectsTest, RetryAfterCountsForAllOfOneToken) {
+  set();
+  const MonotonicTime began = clock_.monotonic();
+  projects_.set_target("shop/other", {"zzzzzzzzzzzzzzzzzzzz", "t0ken", 1}, began);
+  ASSERT_TRUE(answer(429, seconds(90)));
+  EXPECT_FALSE(next()) << "the other has the same token";
+  EXPECT_EQ(wait(), seconds(90));
+  projects_.set_target("shop/third", {"yyyyyyyyyyyyyyyyyyyy", "another", 1}, began);
+  const auto question = next();
+  ASSERT_TRUE(question);
+  EXPECT_EQ(question->key, "shop/third");
+}
+
+TEST_F(ProjectsTest, RetryAfterIsKeptToWhenTheTokenGoesAndComesBack) {
+  set();
+  ASSERT_TRUE(answer(429, seconds(90)));
+  projects_.forget(kKey);
+  EXPECT_EQ(projects_.due(), MonotonicTime::max());
+  set();
+  EXPECT_FALSE(next());
+  EXPECT_EQ(wait(), seconds(90));
+  projects_.forget(kKey);
+  clock_.advance(seconds(90));
+  set();
+  EXPECT_TRUE(answer(200));
+}
+
+TEST_F(ProjectsTest, WhatHasWaitedLongestIsAskedFirst) {
+  for (const char* key : {"shop/c", "shop/b", "shop/a"}) {
+    projects_.set_target(key, {"abcdefghijklmnopqrst", "t0ken", 1}, clock_.monotonic());
+    clock_.advance(seconds(1));
+  }
+  // An API that takes longer for each than it takes the first to be due again.
+  std::vector<std::string> order;
+  for (int i = 0; i < 6; ++i) {
+    const auto question = next();
+    ASSERT_TRUE(question);
+    order.push_back(question->key);
+    clock_.advance(minutes(11));
+    projects_.answered(*question, kube::Response{200, std::nullopt, kGood}, clock_.monotonic());
+  }
+  EXPECT_EQ(order,
+            (std::vector<std::string>{"shop/c", "shop/b", "shop/a", "shop/c", "shop/b", "shop/a"}));
 }
 
 TEST_F(ProjectsTest, AnAnswerThatComesTooLateIsDropped) {

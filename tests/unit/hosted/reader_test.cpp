@@ -84,7 +84,7 @@ TEST_F(ReaderTest, Reads) {
   reader_.start();
   reader_.set_target("shop/orders", {"abcdefghijklmnopqrst", "t0ken", 1});
   ASSERT_TRUE(wait_for("shop/orders", [](const auto& state) { return state.asked; }));
-  EXPECT_EQ(reader_.state("shop/orders").pooler->port, 6543);
+  EXPECT_EQ(reader_.state("shop/orders").pooler->host, "aws-1-eu-central-1.pooler.supabase.com");
   EXPECT_EQ(transport_.requests().front().bearer_token, "t0ken");
   reader_.forget("shop/orders");
   EXPECT_EQ(reader_.state("shop/orders"), ProjectState{});

@@ -150,7 +150,19 @@ TEST(LoginRefused, IsTheServersWordOrOurs) {
       "(ECIRCUITBREAKER) too many authentication failures, new connections are "
       "temporarily blocked";
   EXPECT_TRUE(is_login_refused(refused));
+  EXPECT_TRUE(is_password_refused(refused));
   EXPECT_FALSE(is_login_refused(error(Kind::kTimeout, Phase::kLogin)));
+}
+
+TEST(LoginRefused, ForThePasswordAlone) {
+  EXPECT_TRUE(is_password_refused(error(Kind::kAuthentication, Phase::kLogin)));
+  pg::Error refused = error(Kind::kServer, Phase::kLogin);
+  refused.sqlstate = "28P01";
+  EXPECT_TRUE(is_password_refused(refused));
+  for (const char* sqlstate : {"28000", "42501", "53300"}) {
+    refused.sqlstate = sqlstate;
+    EXPECT_FALSE(is_password_refused(refused)) << sqlstate;
+  }
 }
 
 TEST(ConsoleVerdicts, ARefusedLogin) {

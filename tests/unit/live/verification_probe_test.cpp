@@ -19,7 +19,8 @@ class VerificationProbeTest : public ::testing::Test {
   void run(Duration by) { world_.run(probe_, by); }
 
   World world_;
-  VerificationProbe probe_{world_.server, {orders(), "10.96.0.9", "t1"}, world_.now()};
+  VerificationProbe probe_{
+      world_.server, world_.refusals, {orders(), "10.96.0.9", "t1"}, world_.now()};
 };
 
 TEST_F(VerificationProbeTest, OneSuccessIsEnough) {
@@ -55,7 +56,8 @@ TEST_F(VerificationProbeTest, TriesUntilItSucceeds) {
 }
 
 TEST_F(VerificationProbeTest, TheCertificateMustBeTheRightOne) {
-  VerificationProbe probe(world_.server, {orders(), "10.96.0.9", "t2", "f1"}, world_.now());
+  VerificationProbe probe(world_.server, world_.refusals, {orders(), "10.96.0.9", "t2", "f1"},
+                          world_.now());
   world_.run(probe, seconds(5));
   EXPECT_EQ(probe.state().reason, "VerificationFailed") << "it shows none";
   EXPECT_FALSE(probe.state().persistent);
@@ -73,7 +75,8 @@ TEST_F(VerificationProbeTest, TheCertificateMustBeTheRightOne) {
 TEST_F(VerificationProbeTest, NoCertificateIsAskedForWherePlainTextIsWanted) {
   urls::Connection plain = orders();
   plain.parameters = {{"sslmode", "disable"}};
-  VerificationProbe probe(world_.server, {plain, "10.96.0.9", "t2", "f1"}, world_.now());
+  VerificationProbe probe(world_.server, world_.refusals, {plain, "10.96.0.9", "t2", "f1"},
+                          world_.now());
   world_.run(probe, seconds(1));
   EXPECT_EQ(probe.state().outcome, Outcome::kOk);
 }
@@ -87,7 +90,7 @@ TEST_F(VerificationProbeTest, NoAnswerToTheQuery) {
 
 TEST_F(VerificationProbeTest, ARefusedPasswordWaitsWhereAProviderBans) {
   const VerificationTarget target{orders(), "10.96.0.9", "t1", {}, minutes(30)};
-  VerificationProbe probe(world_.server, target, world_.now());
+  VerificationProbe probe(world_.server, world_.refusals, target, world_.now());
   script().refuse_logins(Refusal{"28P01", "password authentication failed"});
   world_.run(probe, minutes(29));
   EXPECT_EQ(script().connects(), 1);

@@ -40,7 +40,7 @@ class PlanTest : public testing::Test {
     config_ = config;
     see_.database_secret = SecretData{{"uri", kUri}};
     see_.default_image = "pgbouncer:test";
-    see_.fresh_random.assign(pgbouncer::kAdminRandomBytes, 'r');
+    see_.fresh_random.assign(engine::kAdminRandomBytes, 'r');
     see_.now = WallTime(std::chrono::seconds(1'800'000'000));
   }
 
@@ -1185,7 +1185,7 @@ TEST_F(PlanTest, APodThatDoesNotRunSaysWhyBeforeItsConsoleIsBlamed) {
 TEST_F(PlanTest, ALostAdminSecretReplacesThePodsOneByOne) {
   bring_up();
   see_.admin = {};
-  see_.fresh_random.assign(pgbouncer::kAdminRandomBytes, 'q');
+  see_.fresh_random.assign(engine::kAdminRandomBytes, 'q');
   step();
   for (auto& [uid, state] : see_.live.pods) {
     state.outcome = live::Outcome::kFailed;

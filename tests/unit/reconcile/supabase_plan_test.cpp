@@ -9,7 +9,7 @@
 
 #include "base/json.h"
 #include "base/strings.h"
-#include "engine/pgbouncer/workload.h"
+#include "engine/secrets.h"
 #include "fault/certificates.h"
 #include "kube/kinds.h"
 
@@ -41,7 +41,7 @@ class SupabasePlanTest : public testing::Test {
     config_->spec.supabase->pooler_host = kGivenHost;
     see_.database_secret = SecretValues{{"password", "s3cret"}};
     see_.default_image = "pgbouncer:test";
-    see_.fresh_random.assign(engine::pgbouncer::kAdminRandomBytes, 'r');
+    see_.fresh_random.assign(engine::kAdminRandomBytes, 'r');
     see_.now = WallTime(std::chrono::seconds(1'800'000'000));
   }
 
@@ -75,8 +75,7 @@ class SupabasePlanTest : public testing::Test {
     see_.project = {};
     see_.project.project_ref = kRef;
     see_.project.asked = true;
-    see_.project.pooler =
-        hosted::ProjectPooler{host, 6543, std::string("postgres.") + kRef, 20, std::nullopt};
+    see_.project.pooler = hosted::ProjectPooler{host, 20, std::nullopt};
   }
 
   void api_fails(bool lasting) {
@@ -100,6 +99,11 @@ class SupabasePlanTest : public testing::Test {
     see_.live.database.outcome = live::Outcome::kFailed;
     see_.live.database.reason = reason;
     see_.live.database.message = "words";
+  }
+
+  void password_is_refused() {
+    database_fails(api::reason::kAuthenticationFailed);
+    see_.live.database.refused = true;
   }
 
   [[nodiscard]] std::string status(const std::string& type) const {
@@ -185,15 +189,69 @@ TEST_F(SupabasePlanTest, TheDatabaseIsProbedAndHoldsNothingBack) {
 
 TEST_F(SupabasePlanTest, ARefusedPasswordIsRememberedOverARestart) {
   step();
-  database_fails(api::reason::kAuthenticationFailed);
+  EXPECT_FALSE(look().target.database->refused_before);
+  EXPECT_EQ(look().target.database->refusal_scope, kRef);
+  password_is_refused();
   step();
   EXPECT_NE(message("DatabaseReachable").find("half an hour"), std::string::npos);
   EXPECT_TRUE(look().target.database->refused_before);
+  EXPECT_EQ(see_.admin.body.find("s3cret"), std::string::npos);
   see_.live = {};
+  step();
   EXPECT_TRUE(look().target.database->refused_before);
-  EXPECT_EQ(look().status, config_->status) << "a restart is no news";
+  EXPECT_TRUE(look().writes.empty());
+  config_->spec.database.tls.mode = api::DatabaseTls::Mode::kRequire;
+  EXPECT_TRUE(look().target.database->refused_before) << "the password is the same";
   see_.database_secret = SecretValues{{"password", "another"}};
   EXPECT_FALSE(look().target.database->refused_before) << "other credentials";
+  see_.database_secret = SecretValues{{"password", "s3cret"}};
+  database_answers();
+  step();
+  EXPECT_FALSE(look().target.database->refused_before) << "it is right by now";
+}
+
+TEST_F(SupabasePlanTest, ARefusedPasswordIsRememberedThoughItIsNotPublished) {
+  config_->spec.connection_secret.publish_policy = api::PublishPolicy::kVerified;
+  step();
+  password_is_refused();
+  step();
+  see_.live = {};
+  EXPECT_EQ(see_.published.ownership, Ownership::kAbsent);
+  EXPECT_TRUE(look().target.database->refused_before);
+}
+
+TEST_F(SupabasePlanTest, AnotherPasswordIsTriedBeforeItTakesThePlaceOfWhatIsPublished) {
+  step();
+  const auto before = see_.published.data;
+  see_.database_secret = SecretValues{{"password", "mistyped"}};
+  step();
+  EXPECT_EQ(see_.published.data, before);
+  EXPECT_EQ(status("SecretPublished"), "False CredentialsPending");
+  password_is_refused();
+  step();
+  EXPECT_EQ(see_.published.data, before);
+  EXPECT_EQ(status("SecretPublished"), "False CredentialsPending");
+  EXPECT_EQ(status("DatabaseReachable"), "False AuthenticationFailed");
+  see_.live = {};  // a restart
+  step();
+  EXPECT_EQ(see_.published.data, before);
+  see_.database_secret = SecretValues{{"password", "s3cret"}};
+  step();
+  EXPECT_EQ(status("SecretPublished"), "True Published") << "what is published needs no proof";
+  see_.database_secret = SecretValues{{"password", "another"}};
+  step();
+  database_fails(api::reason::kOperatorCannotReachDatabase);
+  step();
+  EXPECT_NE(published("DATABASE_URL").find(":another@"), std::string::npos)
+      << "no way to the database is the operator's own trouble";
+}
+
+TEST_F(SupabasePlanTest, ALoginThatIsRefusedForSomethingElseIsNotHeldBack) {
+  step();
+  database_fails(api::reason::kAuthenticationFailed);
+  step();
+  EXPECT_FALSE(look().target.database->refused_before);
+  EXPECT_EQ(message("DatabaseReachable"), "words") << "nothing of half an hour";
 }
 
 TEST_F(SupabasePlanTest, NeitherHostNorTokenStallsAndNamesBothWays) {
@@ -315,6 +373,8 @@ TEST_F(SupabasePlanTest, AMissingPasswordKeepsWhatIsPublished) {
   step();
   EXPECT_EQ(status("ConfigurationValid"), "False SecretNotFound");
   EXPECT_EQ(status("SecretPublished"), "True Published");
+  EXPECT_EQ(message("SecretPublished"), "Secret orders-pooler holds the last URLs")
+      << "nobody has verified them";
   EXPECT_EQ(see_.published.data, before);
   see_.database_secret =
       SecretValues{{"uri", "postgresql://postgres:s3cret@db.example.com/postgres"}};
@@ -322,6 +382,18 @@ TEST_F(SupabasePlanTest, AMissingPasswordKeepsWhatIsPublished) {
   EXPECT_EQ(status("ConfigurationValid"), "False SecretInvalid");
   EXPECT_EQ(to_bytes(api::encode(config_->status)).find("s3cret"), std::string::npos);
   EXPECT_EQ(see_.published.data, before);
+}
+
+TEST_F(SupabasePlanTest, APasswordWithALineBreakIsToldAndKeepsWhatIsPublished) {
+  step();
+  const auto before = see_.published.data;
+  see_.database_secret = SecretValues{{"password", "rotated\n"}};
+  const Plan planned = step();
+  EXPECT_EQ(status("ConfigurationValid"), "False SecretInvalid");
+  EXPECT_NE(message("ConfigurationValid").find("line break"), std::string::npos);
+  EXPECT_EQ(to_bytes(api::encode(config_->status)).find("rotated"), std::string::npos);
+  EXPECT_EQ(see_.published.data, before);
+  EXPECT_FALSE(planned.target.database) << "it is not tried";
 }
 
 TEST_F(SupabasePlanTest, ItsAuthorityIsVerifiedAndPublishedForBothWays) {
@@ -346,6 +418,9 @@ TEST_F(SupabasePlanTest, ItsAuthorityIsVerifiedAndPublishedForBothWays) {
   see_.certificate_secrets["supabase-ca"] = {{"ca.crt", authority.pem() + next.pem()}};
   EXPECT_NE(look().target.database->token, target->token) << "asked anew";
   step();
+  EXPECT_EQ(see_.published.data, before) << "what works stays until the other is tried";
+  database_answers();
+  step();
   EXPECT_EQ(published("ca.crt"), authority.pem() + next.pem());
 }
 
@@ -369,6 +444,7 @@ TEST_F(SupabasePlanTest, ALoginIsNeverSentInTheClearUnlessThatIsSaid) {
   EXPECT_EQ(look().target.database->connection.parameter("sslmode"), "require");
   EXPECT_EQ(published("DATABASE_URL"), kDirectUrl);
   config_->spec.database.tls.mode = api::DatabaseTls::Mode::kDisable;
+  database_answers();
   step();
   EXPECT_EQ(look().target.database->connection.parameter("sslmode"), "disable");
   EXPECT_EQ(published("DATABASE_URL"), std::string(kDirectUrl) + "?sslmode=disable");
@@ -404,13 +480,17 @@ TEST_F(SupabasePlanTest, VerifiedWaitsForAQueryThroughThePooler) {
   EXPECT_EQ(target->address, "");
   EXPECT_EQ(target->refusal_pause, std::chrono::minutes(30));
   see_.live.verification = {target->token, live::Outcome::kFailed, "VerificationFailed", "no"};
+  see_.live.verification.refused = true;
+  EXPECT_FALSE(look().target.database->refused_before);
   step();
+  EXPECT_TRUE(look().target.database->refused_before) << "by the pooler, and so by the project";
   EXPECT_EQ(status("Ready"), "False VerificationFailed");
   EXPECT_EQ(see_.published.ownership, Ownership::kAbsent);
   see_.live.verification = {target->token, live::Outcome::kOk, "", ""};
   step();
   EXPECT_EQ(published("DATABASE_URL"), kDirectUrl);
   EXPECT_FALSE(look().target.verification) << "verified once, no more connections";
+  EXPECT_FALSE(look().target.database->refused_before);
   EXPECT_EQ(look().status.find("Ready")->status, api::ConditionStatus::kTrue);
 }
 

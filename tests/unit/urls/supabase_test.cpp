@@ -189,6 +189,46 @@ TEST_F(SupabaseUrls, NoPassword) {
   EXPECT_THAT(found.message, HasSubstr("password"));
 }
 
+// Where nobody renders it for PgBouncer, nobody else would look.
+TEST_F(SupabaseUrls, ATextThatNoLoginHas) {
+  const std::string uri = "postgresql://postgres:pw@db.abcdefghijklmnopqrst.supabase.co/postgres";
+  const struct {
+    const char* what;
+    Data secret;
+    const char* field;
+  } cases[] = {
+      {"line break at the end",
+       {{"password", "s3cret\n"}},
+       "spec.database.secretRef.keys.password"},
+      {"line break", {{"password", "s3\ncret"}}, "spec.database.secretRef.keys.password"},
+      {"NUL", {{"password", std::string("s3\0cret", 7)}}, "spec.database.secretRef.keys.password"},
+      {"no UTF-8", {{"password", "s3cret\xff"}}, "spec.database.secretRef.keys.password"},
+      {"NUL in a URI",
+       {{"uri", "postgresql://postgres:s3%00cret@db.abcdefghijklmnopqrst.supabase.co/postgres"}},
+       nullptr},
+      {"line break in the user's name",
+       {{"username", "postgres.abcdefghijklmnopqrst\n"}, {"password", "s3cret"}},
+       "spec.database.user"},
+      {"long user's name",
+       {{"username", std::string(64, 'x')}, {"password", "s3cret"}},
+       "spec.database.user"},
+      {"line break in the database's name",
+       {{"dbname", "orders\n"}, {"password", "s3cret"}},
+       "spec.database.name"},
+      {"unknown sslmode", {{"uri", uri + "?sslmode=on"}}, "spec.database.secretRef.keys.uri"},
+  };
+  for (const auto& each : cases) {
+    const api::Problem found = problem(each.secret);
+    EXPECT_EQ(found.reason, "SecretInvalid") << each.what;
+    if (each.field != nullptr) {
+      EXPECT_EQ(found.field, each.field) << each.what;
+    }
+    EXPECT_THAT(found.message, Not(HasSubstr("s3"))) << each.what;
+  }
+  EXPECT_THAT(problem({{"password", "s3cret\n"}}).message, HasSubstr("line break"));
+  EXPECT_EQ(keys({{"password", "with blanks "}}).at("password"), "with blanks ");
+}
+
 // The password of one server is not sent to another.
 TEST_F(SupabaseUrls, ALoginToAnotherServerOrProject) {
   const Data others[] = {
