@@ -971,6 +971,30 @@ TEST_F(PlanTls, TheQueryThatVerifiesMustBeShownTheCertificate) {
   EXPECT_EQ(look().target.verification->certificate, "");
 }
 
+TEST_F(PlanTls, AnotherAuthorityAloneIsTriedBeforeItIsPublished) {
+  config_->spec.connection_secret.pooled_parameters = {{"sslmode", "verify-full"}};
+  bring_up();
+  ASSERT_EQ(status("Ready"), "True Ready") << message("Ready");
+  const std::string published = see_.published.data.at("ca.crt");
+  const fault::Authority other;
+  see_.certificate_secrets["orders-tls"]["ca.crt"] = other.pem();
+  const auto wrong = step().target.verification;
+  ASSERT_TRUE(wrong);
+  EXPECT_EQ(see_.published.data.at("ca.crt"), published) << "the trial was of the one before";
+  see_.live.verification = {wrong->token, live::Outcome::kFailed, "VerificationFailed", "no", true};
+  step();
+  EXPECT_EQ(status("SecretPublished"), "False VerificationFailed");
+  const fault::Authority corrected;
+  see_.certificate_secrets["orders-tls"]["ca.crt"] = corrected.pem();
+  const auto right = step().target.verification;
+  ASSERT_TRUE(right);
+  EXPECT_NE(right->token, wrong->token) << "it is tried again";
+  EXPECT_EQ(right->connection.certificates.authorities, corrected.pem());
+  verification_answers();
+  step();
+  EXPECT_EQ(see_.published.data.at("ca.crt"), corrected.pem());
+}
+
 TEST_F(PlanTls, ARenewedCertificateGoesToOnePodThenToAllAndTheUrlsStay) {
   bring_up();
   const auto pods = see_.pods;
