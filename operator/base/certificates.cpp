@@ -127,6 +127,10 @@ std::string check_key(std::string_view key, std::string_view chain) {
 }
 
 std::string check_authorities(std::string_view pem) {
+  // Of every kind, encrypted ones too; OpenSSL passes them over where it looks for certificates.
+  if (pem.find("PRIVATE KEY-----") != std::string_view::npos) {
+    return "holds a private key, which would be published: leave only certificates";
+  }
   const auto certificates = read_certificates(pem);
   if (!certificates) return certificates.error();
   const OpenSslErrors errors;

@@ -35,7 +35,8 @@ struct Leaf {
 // "" where the key is in PEM form, without a passphrase, and belongs to the chain's first
 // certificate; requires read_leaf(chain) to be ok.
 [[nodiscard]] std::string trouble_with_key(std::string_view key, std::string_view chain);
-// "" where there is at least one authority's certificate.
+// "" where there is at least one authority's certificate, and no private key: the text is published
+// as it is.
 [[nodiscard]] std::string trouble_with_authorities(std::string_view pem);
 
 }  // namespace pooler

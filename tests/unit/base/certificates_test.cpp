@@ -111,7 +111,21 @@ TEST(Authorities, OneIsEnough) {
             "");
   EXPECT_THAT(trouble_with_authorities(pair.certificate), HasSubstr("no certificate of an"));
   EXPECT_EQ(trouble_with_authorities(""), "is empty");
-  EXPECT_THAT(trouble_with_authorities(pair.key), HasSubstr("no certificate in PEM form"));
+  EXPECT_THAT(trouble_with_authorities("x"), HasSubstr("no certificate in PEM form"));
+}
+
+// They are published as they are.
+TEST(Authorities, HaveNoPrivateKeyAmongThem) {
+  const Authority authority;
+  const KeyPair pair = authority.issue("");
+  for (const std::string& key : {pair.key, encrypted(pair.key),
+                                 std::string("-----BEGIN RSA PRIVATE KEY-----\nMII="),
+                                 std::string("-----BEGIN EC PRIVATE KEY-----\nMII=")}) {
+    for (const std::string& text : {authority.pem() + key, key + authority.pem(), key}) {
+      EXPECT_EQ(trouble_with_authorities(text),
+                "holds a private key, which would be published: leave only certificates");
+    }
+  }
 }
 
 TEST(Certificates, ErrorsHoldNothingOfTheText) {
