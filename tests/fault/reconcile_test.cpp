@@ -381,7 +381,7 @@ TEST(ClientTls, IsInTheUrlsAndItsKeyWhereThePodsReadIt) {
   const auto files = world.server().find(kube::Secret::kType, {"shop", "orders-pooler-config"});
   int keys = 0;
   for (const auto& [name, bytes] : (*files)["data"].items()) {
-    keys += name.ends_with(".tls.key") && bytes == tls_data(0)["tls.key"] ? 1 : 0;
+    keys += name.starts_with("tls-") && bytes == tls_data(0)["tls.key"] ? 1 : 0;
   }
   EXPECT_EQ(keys, 1) << "of the one revision that is left";
   for (const Object& secret : world.server().all(kube::Secret::kType)) {
