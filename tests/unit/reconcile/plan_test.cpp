@@ -904,9 +904,13 @@ TEST_F(PlanTest, AForeignDisruptionBudgetMattersOnlyWhereOneIsWanted) {
 // ---- TLS
 
 // Of type kubernetes.io/tls, as cert-manager writes it.
-SecretData tls_secret(const fault::Authority& authority, long days = 3650) {
-  const fault::KeyPair pair = authority.issue("DNS:orders-pooler.shop.svc", days * 86400);
+SecretData tls_secret(const fault::Authority& authority, const fault::Wanted& wanted) {
+  const fault::KeyPair pair = authority.issue(wanted);
   return {{"tls.crt", pair.certificate}, {"tls.key", pair.key}, {"ca.crt", authority.pem()}};
+}
+
+SecretData tls_secret(const fault::Authority& authority, long days = 3650) {
+  return tls_secret(authority, {.names = "DNS:orders-pooler.shop.svc", .end = days * 86400});
 }
 
 std::string fingerprint(const SecretData& secret) {
@@ -1095,6 +1099,7 @@ TEST_F(PlanTls, WhatCanNotBeUsedIsSaidWithItsFieldAndNothingChanges) {
   bring_up();
   ASSERT_EQ(status("Ready"), "True Ready") << message("Ready");
   const SecretsByName good = see_.certificate_secrets;
+  const std::string asked = look().target.database->token;
   for (const Case& each : cases) {
     see_.certificate_secrets = good;
     each.change(see_.certificate_secrets);
@@ -1108,8 +1113,12 @@ TEST_F(PlanTls, WhatCanNotBeUsedIsSaidWithItsFieldAndNothingChanges) {
     EXPECT_EQ(status("ConfigurationLoaded"), "True Loaded") << each.words;
     EXPECT_EQ(status("SecretPublished"), "True Published") << each.words;
     EXPECT_EQ(status("Stalled"), "absent") << "it may yet be mended";
-    const bool clients = std::string(each.words).find("orders-tls") != std::string::npos;
-    EXPECT_EQ(planned.target.database.has_value(), clients) << each.words;
+    ASSERT_TRUE(planned.target.database) << each.words;
+    EXPECT_EQ(planned.target.database->token, asked) << "with what the pods have: " << each.words;
+    EXPECT_EQ(status("DatabaseReachable"), "True Connected") << each.words;
+    EXPECT_EQ(planned.claim.identity, "10.0.0.9:5432") << "the neighbours wait for nothing";
+    EXPECT_NE(message("ConfigurationLoaded").find("the last good configuration"), std::string::npos)
+        << each.words;
   }
   see_.certificate_secrets = good;
   step();
@@ -1127,6 +1136,126 @@ TEST_F(PlanTls, ACertificateThatEndsIsSaidAndThePoolerGoesOn) {
   EXPECT_EQ(status("ConfigurationValid"), "False SecretInvalid");
   EXPECT_NE(message("ConfigurationValid").find("has expired at 20"), std::string::npos);
   EXPECT_EQ(status("PoolerAvailable"), "True Serving");
+
+  const auto pods = see_.pods;
+  see_.database_secret = SecretData{{"uri", "postgresql://app:r0tated@db.example.com:5432/orders"}};
+  step();
+  database_answers();
+  see_.live.verification = {};
+  step();
+  settle();
+  EXPECT_NE(see_.files.data.at("rev-" + target_hash() + ".userlist.txt").find("r0tated"),
+            std::string::npos)
+      << "a new password does not wait for the certificate";
+  EXPECT_NE(see_.published.data.at("pooled-uri").find("r0tated"), std::string::npos);
+  EXPECT_EQ(status("ConfigurationLoaded"), "True Loaded") << message("ConfigurationLoaded");
+  EXPECT_EQ(status("ConfigurationValid"), "False SecretInvalid");
+  EXPECT_EQ(see_.pods.at(0).uid, pods.at(0).uid);
+
+  const std::string before = target_hash();
+  see_.certificate_secrets["orders-tls"] = tls_secret(authority_, -1);
+  step();
+  settle();
+  EXPECT_EQ(target_hash(), before) << "an expired one that is new is not taken";
+  EXPECT_EQ(status("ConfigurationValid"), "False SecretInvalid");
+  EXPECT_NE(message("ConfigurationLoaded").find("the last good configuration"), std::string::npos);
+}
+
+TEST_F(PlanTls, WhatThePodsHaveTowardsTheDatabaseMayEnd) {
+  see_.now = SystemClock().wall();
+  const fault::Authority ending(3 * 86400);
+  config_->spec.database.tls = {std::nullopt, "db-ca", "ca.crt", "db-client"};
+  see_.certificate_secrets["db-ca"] = {{"ca.crt", ending.pem()}};
+  see_.certificate_secrets["db-client"] = tls_secret(authority_, 2);
+  bring_up();
+  EXPECT_EQ(status("Ready"), "True Ready") << message("Ready");
+  const std::string asked = look().target.database->token;
+  for (const char* words :
+       {"spec.database.tls.clientCertSecretRef: key tls.crt of Secret db-client has expired at 20",
+        "spec.database.tls.caSecretRef: key ca.crt of Secret db-ca holds only authorities that "
+        "have "
+        "expired, the last at 20"}) {
+    see_.now += *look().look_again;
+    const Plan planned = step();
+    EXPECT_TRUE(planned.writes.empty() && planned.removals.empty());
+    EXPECT_EQ(planned.target.database->token, asked);
+    EXPECT_EQ(status("ConfigurationValid"), "False SecretInvalid");
+    EXPECT_NE(message("ConfigurationValid").find(words), std::string::npos)
+        << message("ConfigurationValid");
+    EXPECT_EQ(status("DatabaseReachable"), "True Connected");
+    EXPECT_EQ(planned.claim.identity, "10.0.0.9:5432");
+  }
+}
+
+// Of mode and authority that the pods have, not of those that can't be had yet.
+TEST_F(PlanTls, ADatabaseIsAskedAsThePodsAskItWhileTheNewAuthorityIsMissing) {
+  bring_up();
+  const std::string asked = look().target.database->token;
+  config_->spec.database.tls.ca_secret = "db-ca";
+  const Plan planned = step();
+  EXPECT_EQ(status("ConfigurationValid"), "False SecretNotFound");
+  ASSERT_TRUE(planned.target.database);
+  EXPECT_EQ(planned.target.database->connection.parameter("sslmode"), "");
+  EXPECT_EQ(planned.target.database->connection.certificates, Certificates());
+  EXPECT_EQ(planned.target.database->token, asked);
+  EXPECT_EQ(status("DatabaseReachable"), "True Connected");
+}
+
+TEST_F(PlanTls, ACertificateIsNotUsedBeforeItIsValid) {
+  see_.now = SystemClock().wall();
+  see_.certificate_secrets["orders-tls"] = tls_secret(
+      authority_, {.names = "DNS:orders-pooler.shop.svc", .begin = 7200, .end = 3650L * 86400});
+  step();
+  database_answers();
+  EXPECT_TRUE(step().writes.empty() || see_.files.data.empty());
+  EXPECT_EQ(status("ConfigurationValid"), "False SecretInvalid");
+  EXPECT_NE(message("ConfigurationValid").find("tls.crt of Secret orders-tls is not valid before"),
+            std::string::npos);
+  const auto wait = look().look_again;
+  ASSERT_TRUE(wait);
+  EXPECT_LT(*wait, std::chrono::hours(3));
+  see_.now += *wait;
+  step();
+  EXPECT_EQ(status("ConfigurationValid"), "True Valid") << message("ConfigurationValid");
+  EXPECT_FALSE(see_.files.data.empty());
+}
+
+TEST_F(PlanTls, PeopleAreWarnedOnceBeforeACertificateEnds) {
+  see_.now = SystemClock().wall();
+  see_.certificate_secrets["orders-tls"] = tls_secret(authority_, 30);
+  bring_up();
+  EXPECT_EQ(message("ConfigurationValid").find("should be renewed"), std::string::npos);
+  const auto warnings = [](const Plan& planned) {
+    return std::count_if(planned.notices.begin(), planned.notices.end(), [](const Notice& each) {
+      return each.reason == "CertificateExpires" && each.type == kube::Event::Type::kWarning;
+    });
+  };
+  EXPECT_LT(*look().look_again, std::chrono::hours(24 * 17)) << "two weeks before";
+  see_.now += *look().look_again;
+  EXPECT_EQ(warnings(step()), 1);
+  EXPECT_EQ(status("ConfigurationValid"), "True Valid");
+  EXPECT_NE(message("ConfigurationValid")
+                .find("the certificate of spec.clientTLS.secretRef should be renewed: it is valid "
+                      "until 20"),
+            std::string::npos)
+      << message("ConfigurationValid");
+  EXPECT_EQ(warnings(step()), 0);
+  see_.certificate_secrets["orders-tls"] =
+      tls_secret(authority_, {.begin = -86400 + 16 * 86400, .end = 20 * 86400});
+  EXPECT_EQ(warnings(step()), 0) << "a quarter of a short lifetime";
+}
+
+TEST_F(PlanTls, ACertificateForOtherHostsIsSaid) {
+  bring_up();
+  EXPECT_EQ(message("ConfigurationValid").find("not for"), std::string::npos);
+  see_.certificate_secrets["orders-tls"] =
+      tls_secret(authority_, {.names = "DNS:orders-pooler", .end = 3650L * 86400});
+  step();
+  EXPECT_EQ(status("ConfigurationValid"), "True Valid") << "nobody has to verify it";
+  EXPECT_NE(message("ConfigurationValid")
+                .find(", but not for orders-pooler.shop.svc, the host of the pooled URLs"),
+            std::string::npos)
+      << message("ConfigurationValid");
 }
 
 TEST_F(PlanTls, TheDatabasesAuthorityIsUsedByAllAndPublished) {
