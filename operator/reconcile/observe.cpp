@@ -174,6 +174,12 @@ kube::ApiResult<std::optional<std::map<std::string, std::string>>> Observer::ref
   return Data(std::move(answer->data));
 }
 
+void Observer::forget_unused() {
+  std::erase_if(*referenced_secrets_.lock(), [this](const auto& known) {
+    return users_of_secret(caches_, known.first).empty();
+  });
+}
+
 kube::ApiResult<Observed> Observer::observe(const PoolerConfigObject& object) {
   const api::PoolerConfig& config = *object.config;
   Observed seen;
@@ -213,6 +219,8 @@ kube::ApiResult<Observed> Observer::observe(const PoolerConfigObject& object) {
         look(caches_.network_policies, workload, seen.network_policy)}) {
     if (problem) return failure(*problem);
   }
+  // A spec that is new may name others.
+  if (config.status.observed_generation != config.generation) forget_unused();
   claim_retained(seen.published, config);
   seen.pods = pods_of(caches_, config);
   return seen;

@@ -24,6 +24,9 @@ class Observer {
   // Error: the API server could not be asked.
   [[nodiscard]] kube::ApiResult<Observed> observe(const PoolerConfigObject& object);
 
+  // Secrets that no PoolerConfig names any more are not kept in memory.
+  void forget_unused();
+
   // A create met an object of this name that the watches don't show.
   void taken(const kube::ResourceType& type, const kube::ObjectKey& key);
 
