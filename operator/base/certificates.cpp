@@ -167,8 +167,7 @@ std::string check_key(std::string_view key, std::string_view chain) {
   if (fits(certificates->front())) return {};
   if (std::any_of(certificates->begin(), certificates->end(), fits)) {
     return "is the key of a certificate that is not the first one: it has to come first, then "
-           "those "
-           "that lead to its authority";
+           "those that lead to its authority";
   }
   return "is the key of another certificate";
 }

@@ -46,6 +46,7 @@ std::optional<engine::pgbouncer::RevisionTls> PgBouncerRound::tls_in_use() const
   if (api::certificate_secrets(config.spec).empty()) return std::nullopt;  // nothing to compare
   std::map<std::string, int> given;
   for (const auto& [name, bytes] : see.files.data) {
+    if (!name.ends_with(".ini")) continue;
     const std::string revision = pgbouncer::revision_of(pgbouncer::marker_of_pod_file(bytes));
     if (!revision.empty()) ++given[revision];
   }

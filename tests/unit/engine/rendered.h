@@ -22,8 +22,10 @@ class RenderedFiles {
 
   // Empty: exactly the lines that are meant, no more and no fewer, with exactly the values meant.
   std::string fault() const {
-    std::set<std::string> texts;
-    for (const TlsFile& each : tls_files()) texts.insert(each.bytes);
+    std::set<std::pair<bool, std::string>> texts;  // a key or certificates
+    for (const TlsFile& each : tls_files()) {
+      texts.emplace(each.setting.ends_with("key_file"), each.bytes);
+    }
     if (revision_.files.size() != 3 + texts.size()) return "other files";
     for (const auto& check : {databases(), settings(), users(), pods(), tls()}) {
       if (!check.empty()) return check;
