@@ -449,8 +449,7 @@ TEST(ReferencedSecrets, AreKeptAsLongAsAPoolerConfigNamesThem) {
   names("orders-db");
   names("orders-db");
   EXPECT_EQ(transport.count, 1);
-  (void)caches.configs.replace("", {}, "2");
-  observer.forget_unused();
+  observer.forget({"shop", "orders"});
   names("orders-db");
   EXPECT_EQ(transport.count, 2) << "the PoolerConfig was gone";
   names("another");
