@@ -64,7 +64,7 @@ TEST(Leaf, TellsItsEnd) {
 TEST(Leaf, TellsItsBeginAndWhenTheFirstOfItsChainEnds) {
   const auto now = SystemClock().wall();
   const Authority authority(7200);
-  const KeyPair later = authority.issue({.begin = 3600, .end = 86400});
+  const KeyPair later = authority.issue(Wanted{.begin = 3600, .end = 86400});
   const auto leaf = read_leaf(later.certificate + authority.pem());
   ASSERT_TRUE(leaf.ok()) << leaf.error();
   EXPECT_GT(leaf->not_before, now + std::chrono::minutes(58));
@@ -77,10 +77,10 @@ TEST(Leaf, TellsItsBeginAndWhenTheFirstOfItsChainEnds) {
 TEST(Leaf, OfEveryKindThatPeopleHave) {
   const Authority authority;
   for (const auto kind : {Wanted::Kind::kP256, Wanted::Kind::kEd25519, Wanted::Kind::kRsa2048}) {
-    const KeyPair pair = authority.issue({.kind = kind});
+    const KeyPair pair = authority.issue(Wanted{.kind = kind});
     EXPECT_EQ(trouble_with_leaf(pair.certificate), "");
     EXPECT_EQ(trouble_with_key(pair.key, pair.certificate), "");
-    EXPECT_EQ(trouble_with_key(authority.issue({.kind = kind}).key, pair.certificate),
+    EXPECT_EQ(trouble_with_key(authority.issue(Wanted{.kind = kind}).key, pair.certificate),
               "is the key of another certificate");
   }
 }
@@ -133,7 +133,7 @@ TEST(Leaf, IsForItsHosts) {
   for (const char* host : {"b.shop.svc", "example.com", "10.0.0.8", ""}) {
     EXPECT_FALSE(is_for_host(pair.certificate, host)) << host;
   }
-  const KeyPair old = authority.issue({.common_name = "a.shop.svc"});
+  const KeyPair old = authority.issue(Wanted{.common_name = "a.shop.svc"});
   EXPECT_TRUE(is_for_host(old.certificate, "a.shop.svc")) << "as libpq has it";
 }
 

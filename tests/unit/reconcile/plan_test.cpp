@@ -910,7 +910,8 @@ SecretData tls_secret(const fault::Authority& authority, const fault::Wanted& wa
 }
 
 SecretData tls_secret(const fault::Authority& authority, long days = 3650) {
-  return tls_secret(authority, {.names = "DNS:orders-pooler.shop.svc", .end = days * 86400});
+  return tls_secret(authority,
+                    fault::Wanted{.names = "DNS:orders-pooler.shop.svc", .end = days * 86400});
 }
 
 std::string fingerprint(const SecretData& secret) {
@@ -1204,7 +1205,8 @@ TEST_F(PlanTls, ADatabaseIsAskedAsThePodsAskItWhileTheNewAuthorityIsMissing) {
 TEST_F(PlanTls, ACertificateIsNotUsedBeforeItIsValid) {
   see_.now = SystemClock().wall();
   see_.certificate_secrets["orders-tls"] = tls_secret(
-      authority_, {.names = "DNS:orders-pooler.shop.svc", .begin = 7200, .end = 3650L * 86400});
+      authority_,
+      fault::Wanted{.names = "DNS:orders-pooler.shop.svc", .begin = 7200, .end = 3650L * 86400});
   step();
   database_answers();
   EXPECT_TRUE(step().writes.empty() || see_.files.data.empty());
@@ -1241,7 +1243,7 @@ TEST_F(PlanTls, PeopleAreWarnedOnceBeforeACertificateEnds) {
       << message("ConfigurationValid");
   EXPECT_EQ(warnings(step()), 0);
   see_.certificate_secrets["orders-tls"] =
-      tls_secret(authority_, {.begin = -86400 + 16 * 86400, .end = 20 * 86400});
+      tls_secret(authority_, fault::Wanted{.begin = -86400 + 16 * 86400, .end = 20 * 86400});
   EXPECT_EQ(warnings(step()), 0) << "a quarter of a short lifetime";
 }
 
@@ -1249,7 +1251,7 @@ TEST_F(PlanTls, ACertificateForOtherHostsIsSaid) {
   bring_up();
   EXPECT_EQ(message("ConfigurationValid").find("not for"), std::string::npos);
   see_.certificate_secrets["orders-tls"] =
-      tls_secret(authority_, {.names = "DNS:orders-pooler", .end = 3650L * 86400});
+      tls_secret(authority_, fault::Wanted{.names = "DNS:orders-pooler", .end = 3650L * 86400});
   step();
   EXPECT_EQ(status("ConfigurationValid"), "True Valid") << "nobody has to verify it";
   EXPECT_NE(message("ConfigurationValid")
