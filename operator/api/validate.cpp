@@ -186,6 +186,10 @@ void check_budget(Problems& problems, const Budget& budget) {
   check_range(problems, "spec.budget.directReservePercent", budget.direct_reserve_percent, 0, 90);
 }
 
+bool is_operators_secret(const PoolerConfig& config, const std::string& name) {
+  return name == config.name + "-pooler-config" || name == config.name + "-pooler-admin";
+}
+
 void check_connection_secret(Problems& problems, const PoolerConfig& config) {
   constexpr std::string_view kField = "spec.connectionSecret.name";
   const std::string& name = config.spec.connection_secret.name;
@@ -198,9 +202,26 @@ void check_connection_secret(Problems& problems, const PoolerConfig& config) {
         problems, kField,
         "is also the name of the database's own Secret: give another one in a new PoolerConfig");
   }
-  if (name == config.name + "-pooler-config" || name == config.name + "-pooler-admin") {
+  if (is_operators_secret(config, name)) {
     invalid(problems, kField,
             "is the name of a Secret with the operator's own data: choose another");
+  }
+}
+
+// The operator would read what it writes itself.
+void check_certificate_names(Problems& problems, const PoolerConfig& config) {
+  const DatabaseTls& tls = config.spec.database.tls;
+  const std::array<std::pair<std::string_view, const std::string*>, 3> named = {
+      {{"spec.clientTLS.secretRef.name", &config.spec.client_tls.secret},
+       {"spec.database.tls.caSecretRef.name", &tls.ca_secret},
+       {"spec.database.tls.clientCertSecretRef.name", &tls.client_secret}}};
+  for (const auto& [field, name] : named) {
+    if (name->empty()) continue;
+    if (*name == config.spec.connection_secret.name || is_operators_secret(config, *name)) {
+      invalid(problems, field,
+              "is the name of a Secret that the operator writes: give that with the certificates "
+              "another one");
+    }
   }
 }
 
@@ -422,6 +443,7 @@ std::vector<Problem> validate(const PoolerConfig& config) {
   check_published(problems, config.spec.connection_secret);
   check_pgbouncer(problems, config.spec.pgbouncer);
   check_client_tls(problems, config.spec.client_tls);
+  check_certificate_names(problems, config);
   check_pod(problems, config.spec);
   check_service(problems, config.spec.service);
   check_engine(problems, config.spec);

@@ -3,6 +3,7 @@
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
@@ -26,10 +27,12 @@ struct Release {
   void operator()(BIO* bio) const { BIO_free(bio); }
   void operator()(X509* certificate) const { X509_free(certificate); }
   void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
+  void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
 };
 using BioPtr = std::unique_ptr<BIO, Release>;
 using X509Ptr = std::unique_ptr<X509, Release>;
 using KeyPtr = std::unique_ptr<EVP_PKEY, Release>;
+using ContextPtr = std::unique_ptr<SSL_CTX, Release>;
 
 // OpenSSL's errors stay in a queue of the thread, where the next caller would find them.
 class OpenSslErrors {
@@ -97,17 +100,54 @@ bool is_authority(X509* certificate) {
          X509_NAME_cmp(X509_get_subject_name(certificate), X509_get_issuer_name(certificate)) == 0;
 }
 
+// As PgBouncer and libpq load them: small keys and old digests are refused.
+std::string trouble_with_strength(const std::vector<X509Ptr>& chain) {
+  const OpenSslErrors errors;
+  const ContextPtr context(SSL_CTX_new(TLS_method()));
+  const auto takes = [&](X509* certificate) {
+    return certificate == chain.front().get()
+               ? SSL_CTX_use_certificate(context.get(), certificate) == 1
+               : SSL_CTX_add1_chain_cert(context.get(), certificate) == 1;
+  };
+  const bool all = context && std::all_of(chain.begin(), chain.end(),
+                                          [&](const X509Ptr& each) { return takes(each.get()); });
+  if (all) return {};
+  const int why = ERR_GET_REASON(ERR_peek_last_error());
+  if (why == SSL_R_EE_KEY_TOO_SMALL || why == SSL_R_CA_KEY_TOO_SMALL ||
+      why == SSL_R_CA_MD_TOO_WEAK) {
+    return "holds a certificate with a key or a signature that is too weak: issue it with an "
+           "elliptic curve or RSA of 2048 bits, and SHA-256";
+  }
+  return "holds a certificate of a kind that OpenSSL can't use";
+}
+
 Result<Leaf, std::string> first_of(std::string_view chain) {
   const auto certificates = read_certificates(chain);
   if (!certificates) return failure(certificates.error());
   const OpenSslErrors errors;
   X509* first = certificates->front().get();
+  const auto not_before = time_of(X509_get0_notBefore(first));
   const auto not_after = time_of(X509_get0_notAfter(first));
   std::string fingerprint = fingerprint_of(first);
-  if (!not_after || fingerprint.empty()) {
+  if (!not_before || !not_after || fingerprint.empty()) {
     return failure(std::string("holds a certificate that can't be read"));
   }
-  return Leaf{std::move(fingerprint), *not_after};
+  if (auto weak = trouble_with_strength(*certificates); !weak.empty()) {
+    return failure(std::move(weak));
+  }
+  WallTime chain_end = *not_after;
+  for (const X509Ptr& each : *certificates) {
+    chain_end = std::min(chain_end, time_of(X509_get0_notAfter(each.get())).value_or(chain_end));
+  }
+  return Leaf{std::move(fingerprint), *not_before, *not_after, chain_end};
+}
+
+bool check_host(std::string_view chain, const std::string& host) {
+  const auto certificates = read_certificates(chain);
+  const OpenSslErrors errors;
+  X509* first = certificates ? certificates->front().get() : nullptr;
+  return first != nullptr && (X509_check_host(first, host.data(), host.size(), 0, nullptr) == 1 ||
+                              X509_check_ip_asc(first, host.c_str(), 0) == 1);
 }
 
 std::string check_key(std::string_view key, std::string_view chain) {
@@ -120,19 +160,41 @@ std::string check_key(std::string_view key, std::string_view chain) {
   }
   if (!parsed) return "holds no private key in PEM form (-----BEGIN PRIVATE KEY-----)";
   const auto certificates = read_certificates(chain);
-  if (!certificates || X509_check_private_key(certificates->front().get(), parsed.get()) != 1) {
-    return "is the key of another certificate";
+  if (!certificates) return certificates.error();
+  const auto fits = [&](const X509Ptr& each) {
+    return X509_check_private_key(each.get(), parsed.get()) == 1;
+  };
+  if (fits(certificates->front())) return {};
+  if (std::any_of(certificates->begin(), certificates->end(), fits)) {
+    return "is the key of a certificate that is not the first one: it has to come first, then "
+           "those that lead to its authority";
   }
-  return {};
+  return "is the key of another certificate";
 }
 
 std::string check_authorities(std::string_view pem) {
+  // Of every kind, encrypted ones too; OpenSSL passes them over where it looks for certificates.
+  if (pem.find("PRIVATE KEY-----") != std::string_view::npos) {
+    return "holds a private key, which would be published: leave only certificates";
+  }
   const auto certificates = read_certificates(pem);
   if (!certificates) return certificates.error();
   const OpenSslErrors errors;
   const bool any = std::any_of(certificates->begin(), certificates->end(),
                                [](const X509Ptr& each) { return is_authority(each.get()); });
   return any ? "" : "holds no certificate of an authority, only of servers or clients";
+}
+
+WallTime last_of_authorities(std::string_view pem) {
+  const auto certificates = read_certificates(pem);
+  if (!certificates) return WallTime::min();
+  const OpenSslErrors errors;
+  WallTime last = WallTime::min();
+  for (const X509Ptr& each : *certificates) {
+    if (!is_authority(each.get())) continue;
+    last = std::max(last, time_of(X509_get0_notAfter(each.get())).value_or(last));
+  }
+  return last;
 }
 
 // The same texts are asked about with every look at a PoolerConfig, and a bundle of a hundred
@@ -163,6 +225,16 @@ Result<Leaf, std::string> read_leaf(std::string_view chain) {
 std::string trouble_with_key(std::string_view key, std::string_view chain) {
   static Guarded<std::map<std::string, std::string>> answers;
   return remembered(answers, sha256(key) + sha256(chain), [&] { return check_key(key, chain); });
+}
+
+bool is_for_host(std::string_view chain, const std::string& host) {
+  static Guarded<std::map<std::string, bool>> answers;
+  return remembered(answers, sha256(chain) + host, [&] { return check_host(chain, host); });
+}
+
+WallTime end_of_authorities(std::string_view pem) {
+  static Guarded<std::map<std::string, WallTime>> answers;
+  return remembered(answers, sha256(pem), [&] { return last_of_authorities(pem); });
 }
 
 std::string trouble_with_authorities(std::string_view pem) {

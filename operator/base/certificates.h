@@ -27,15 +27,24 @@ inline constexpr std::size_t kMaxPemBytes = 256 * 1024;
 // The certificate that the other side is shown.
 struct Leaf {
   std::string fingerprint;  // SHA-256 of its binary form, in hexadecimal digits
-  WallTime not_after;       // the last moment at which it is valid
+  WallTime not_before;      // the first moment at which it is valid
+  WallTime not_after;       // the last one
+  WallTime chain_end;       // the last one at which all of its chain are
 };
 
-// The first certificate of a chain.
+// The first certificate of a chain that OpenSSL loads; not of one that it refuses as too weak.
 [[nodiscard]] Result<Leaf, std::string> read_leaf(std::string_view chain);
 // "" where the key is in PEM form, without a passphrase, and belongs to the chain's first
 // certificate; requires read_leaf(chain) to be ok.
 [[nodiscard]] std::string trouble_with_key(std::string_view key, std::string_view chain);
-// "" where there is at least one authority's certificate.
+// Whether the first certificate of a chain is for this host name or address; requires
+// read_leaf(chain) to be ok.
+[[nodiscard]] bool is_for_host(std::string_view chain, const std::string& host);
+// "" where there is at least one authority's certificate, and no private key: the text is published
+// as it is.
 [[nodiscard]] std::string trouble_with_authorities(std::string_view pem);
+// The last moment at which one of the authorities is valid; requires trouble_with_authorities(pem)
+// to be "".
+[[nodiscard]] WallTime end_of_authorities(std::string_view pem);
 
 }  // namespace pooler

@@ -45,12 +45,15 @@ std::string tls_remedy(const pg::Error& error, const Certificates& ours) {
     return ours.authorities.empty()
                ? "the server's certificate has expired, or no public authority has issued it: name "
                  "its own in spec.database.tls.caSecretRef"
-               : "the server's certificate has expired, or another authority has issued it than "
-                 "those in spec.database.tls.caSecretRef";
+               : "the server's certificate or an authority in spec.database.tls.caSecretRef has "
+                 "expired, or another authority has issued it than those in "
+                 "spec.database.tls.caSecretRef";
   }
   if (says(error, "root certificate")) {
-    return "sslrootcert in the URI is a file of the applications': name a Secret with the "
-           "authorities in spec.database.tls.caSecretRef";
+    return ours.authorities.empty()
+               ? "sslrootcert in the URI is a file of the applications': name a Secret with the "
+                 "authorities in spec.database.tls.caSecretRef"
+               : "correct the authorities in spec.database.tls.caSecretRef";
   }
   if (says(error, "host name")) {
     return "the server's certificate is for other hosts: correct the host in the database Secret "

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/strings.h"
+#include "pg/memory_file.h"
 
 namespace pooler::pg {
 namespace {
@@ -77,6 +78,20 @@ std::string_view without_prefix(std::string_view line) {
   return at == std::string_view::npos ? line : line.substr(at + kEnd.size());
 }
 
+// `certificate file "/proc/self/fd/7"`: what a certificate or key of a Secret was given libpq as.
+std::string without_memory_files(std::string_view text) {
+  const std::string quote = "\"" + std::string(kMemoryFiles);
+  std::string line;
+  while (true) {
+    const std::size_t begin = text.find(quote);
+    const std::size_t end =
+        begin == std::string_view::npos ? begin : text.find('"', begin + quote.size());
+    if (end == std::string_view::npos) return line + std::string(text);
+    line += std::string(text.substr(0, begin)) + "of its Secret";
+    text.remove_prefix(end + 1);
+  }
+}
+
 }  // namespace
 
 std::string printable(std::string_view text, std::string_view password) {
@@ -116,7 +131,7 @@ Error read_connect_error(std::string_view text, std::string_view password) {
     if (line != lines.end()) found->message = without_prefix(*line);
     found->kind = read_kind(text);
   }
-  found->message = printable(found->message, password);
+  found->message = printable(without_memory_files(found->message), password);
   return *std::move(found);
 }
 

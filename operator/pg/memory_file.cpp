@@ -34,7 +34,7 @@ MemoryFile::~MemoryFile() {
 MemoryFile::MemoryFile(MemoryFile&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
 
 std::string MemoryFile::path() const {
-  return fd_ < 0 ? std::string() : "/proc/self/fd/" + std::to_string(fd_);
+  return fd_ < 0 ? std::string() : std::string(kMemoryFiles) + std::to_string(fd_);
 }
 
 }  // namespace pooler::pg

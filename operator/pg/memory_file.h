@@ -7,6 +7,8 @@
 
 namespace pooler::pg {
 
+inline constexpr std::string_view kMemoryFiles = "/proc/self/fd/";
+
 class MemoryFile {
  public:
   explicit MemoryFile(std::string_view text);

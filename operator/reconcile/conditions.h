@@ -40,6 +40,9 @@ struct Verdicts {
 [[nodiscard]] std::vector<api::Condition> conditions(const Verdicts& verdicts,
                                                      const api::PoolerConfig& config, WallTime now);
 
+// In ConfigurationValid's message, before the time.
+inline constexpr std::string_view kShouldBeRenewed = " should be renewed: it is valid until ";
+
 // What changed between two statuses that a person wants to read about.
 [[nodiscard]] std::vector<Notice> notices(const api::Status& before, const api::Status& after);
 

@@ -66,6 +66,7 @@ class Judge {
 
   [[nodiscard]] Verdict configuration() const {
     if (found_.configuration) return *found_.configuration;
+    if (found_.late) return *found_.late;
     if (see_.write_refused.empty()) {
       return yes(api::reason::kValid, "the spec can be run" + found_.certificates_end);
     }
@@ -75,14 +76,14 @@ class Judge {
 
   [[nodiscard]] Verdict database() const {
     const live::DatabaseState* state = found_.database_state;
-    if (!found_.database) {
+    if (!found_.login()) {
       return unknown(api::reason::kUnknown, "not asked: the database is not known");
     }
     if (state == nullptr || state->outcome == live::Outcome::kUnknown) {
       return unknown(api::reason::kUnknown, "the database is being asked");
     }
     if (!found_.database_answers()) return no(state->reason, state->message + hint(*state));
-    const std::string where = urls::host_ports(*found_.database);
+    const std::string where = urls::host_ports(*found_.login());
     if (state->server && state->server->read_only) return read_only(*state->server, where);
     return yes(api::reason::kConnected, "logged in to " + where);
   }
@@ -178,8 +179,10 @@ class Judge {
   [[nodiscard]] Verdict loading() const {
     if (found_.loading) return *found_.loading;
     const int loaded = std::min(status_.pods.loaded, wanted_);
+    const bool kept = found_.configuration && !found_.target;
     std::string progress = std::to_string(loaded) + "/" + std::to_string(wanted_) +
-                           " replicas run the wanted configuration";
+                           " replicas run the " + (kept ? "last good" : "wanted") +
+                           " configuration";
     // A new configuration is not even made while it can't be said what it may use.
     if (see_.workload.ours() && !found_.target && !found_.configuration &&
         found_.database_answers() && !found_.share.waiting.empty()) {
@@ -227,7 +230,7 @@ class Judge {
   bool keep_what_was_known() {
     const api::Status& before = config_.status;
     if (before.observed_generation != config_.generation) return false;
-    if (found_.database) keep(verdicts_.database_reachable, api::condition::kDatabaseReachable);
+    if (found_.login()) keep(verdicts_.database_reachable, api::condition::kDatabaseReachable);
     const bool unasked = before.pods.serving == status_.pods.serving && status_.pods.serving > 0 &&
                          std::none_of(see_.pods.begin(), see_.pods.end(),
                                       [this](const ObservedPod& pod) { return asked(pod); });

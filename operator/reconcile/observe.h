@@ -24,6 +24,9 @@ class Observer {
   // Error: the API server could not be asked.
   [[nodiscard]] kube::ApiResult<Observed> observe(const PoolerConfigObject& object);
 
+  // That PoolerConfig is gone: what only it referred to is not kept in memory.
+  void forget(const kube::ObjectKey& config) { refer(config, {}); }
+
   // A create met an object of this name that the watches don't show.
   void taken(const kube::ResourceType& type, const kube::ObjectKey& key);
 
@@ -32,13 +35,16 @@ class Observer {
   struct CachedSecret {
     std::string resource_version;
     std::map<std::string, std::string> data;
+    std::set<kube::ObjectKey> users;  // PoolerConfigs
   };
 
   template <class K>
   kube::ApiResult<std::shared_ptr<const K>> find(const kube::Store<K>& store,
                                                  const kube::ObjectKey& key);
   kube::ApiResult<std::optional<std::map<std::string, std::string>>> referenced_secret(
-      const kube::ObjectKey& key);
+      const kube::ObjectKey& key, const kube::ObjectKey& user);
+  // Those and no others are what `config` refers to.
+  void refer(const kube::ObjectKey& config, const std::set<kube::ObjectKey>& secrets);
 
   const Caches& caches_;
   kube::Client& client_;

@@ -145,8 +145,8 @@ std::map<std::string, std::string> PgBouncerObjects::files() const {
   }
   const auto files = round_.known_files();
   for (const std::string& revision : revisions_in_use()) {
-    for (const auto& [name, bytes] : files) {
-      if (name.starts_with("rev-" + revision + ".")) wanted[name] = bytes;
+    for (const std::string& name : pgbouncer::files_of(files, revision)) {
+      wanted[name] = files.at(name);
     }
   }
   return wanted;

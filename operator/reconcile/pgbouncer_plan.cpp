@@ -95,26 +95,52 @@ class PgBouncerPlan {
     if (!resolved) return round_.refuse(resolved.error());
     const auto problems = pgbouncer::check(*resolved);
     if (!problems.empty()) return round_.refuse(problems.front());
-    auto read = database_certificates(config_, see_.certificate_secrets, see_.now);
-    if (!read) return round_.refuse(read.error());
+    const auto tls = round_.tls_in_use();
+    auto read = database_certificates(config_, see_.certificate_secrets, see_.now,
+                                      tls ? tls->server : Certificates());
+    if (!read) {
+      if (tls) ask_as_before(std::move(resolved).value(), *tls);
+      return round_.refuse(read.error());
+    }
     round_.tell_end("spec.database.tls.clientCertSecretRef", *read);
     resolved->certificates = std::move(read->certificates);
     found_.database = std::move(resolved).value();
     round_.database_token = token_of(*found_.database);
   }
 
+  // While nothing new is rendered the pods go on, and so does what follows from the database: where
+  // it is, who shares it, and what is told of it.
+  void ask_as_before(urls::Connection login, const pgbouncer::RevisionTls& tls) {
+    login.certificates = tls.server;
+    const std::string sslmode = login.parameter("sslmode");
+    const std::string before = tls.server_sslmode == "prefer" ? "" : tls.server_sslmode;
+    if (sslmode != tls.server_sslmode && sslmode != before) {
+      std::erase_if(login.parameters, [](const auto& each) { return each.first == "sslmode"; });
+      if (!before.empty()) login.parameters.emplace_back("sslmode", before);
+    }
+    round_.database_token = token_of(login);
+    found_.database_before = std::move(login);
+  }
+
   // Without them the database is asked all the same, and nothing new is rendered.
   void take_client_certificates() {
-    auto read = client_certificates(config_, see_.certificate_secrets, see_.now);
+    const auto tls = round_.tls_in_use();
+    auto read = client_certificates(config_, see_.certificate_secrets, see_.now,
+                                    tls ? tls->clients : Certificates());
     if (!read) return round_.refuse(read.error());
     round_.tell_end("spec.clientTLS.secretRef", *read);
+    const std::string host = pgbouncer::way_in(config_).host;
+    if (!read->certificates.chain.empty() && !is_for_host(read->certificates.chain, host)) {
+      found_.certificates_end +=
+          ", but not for " + host + ", the host of the pooled URLs: sslmode=verify-full refuses it";
+    }
     round_.client_tls = std::move(read->certificates);
   }
 
   // ---- budget and revision
 
   void ask_database() {
-    if (found_.database) plan_.target.database = {*found_.database, round_.database_token};
+    if (found_.login()) plan_.target.database = {*found_.login(), round_.database_token};
     if (see_.live.database.token != round_.database_token) return;
     found_.database_state = &see_.live.database;
     if (found_.database_state->server) round_.server = &*found_.database_state->server;
@@ -199,8 +225,8 @@ class PgBouncerPlan {
     plan_.claim.held = server_is_away() ? 0 : found_.rollout.held;
     if (round_.server != nullptr) plan_.claim.held += kOperatorConnections;
     plan_.claim.asked =
-        !found_.database || (found_.database_state != nullptr &&
-                             found_.database_state->outcome != live::Outcome::kUnknown);
+        !found_.login() || (found_.database_state != nullptr &&
+                            found_.database_state->outcome != live::Outcome::kUnknown);
     plan_.claim.identity = round_.server != nullptr ? round_.server->identity : "";
     plan_.claim.explicit_budget = config_.spec.budget.server_connections;
   }

@@ -43,7 +43,7 @@ void PgBouncerWayIn::try_it() {
   // Until all have loaded it, some may rightly show another one.
   const std::string shown = all_loaded() ? round_.certificate() : "";
   const std::string token =
-      token_of(urls::to_uri(pooled) + " " + see_.client.cluster_ip + " " + serving + shown);
+      token_of(token_of(pooled) + " " + see_.client.cluster_ip + " " + serving + shown);
   plan_.target.verification = {pooled, see_.client.cluster_ip, token, shown};
   const live::VerificationState& state = see_.live.verification;
   if (state.token != token || state.outcome == live::Outcome::kUnknown) return;

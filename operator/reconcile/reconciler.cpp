@@ -131,6 +131,7 @@ Result<kube::Requeue, kube::ReconcileError> Reconciler::reconcile(const kube::Ob
 void Reconciler::gone(const kube::ObjectKey& key) {
   live_.forget(to_string(key));
   projects_.forget(to_string(key));
+  observer_.forget(key);
   memory_.lock()->erase(key);
   // What its pods hold is held until they are gone.
   if (has_pods(key)) return;

@@ -27,15 +27,25 @@ bool Round::accept_spec(const std::vector<api::Problem>& problems) {
   return false;
 }
 
+void Round::refuse(const CertificateProblem& problem) {
+  if (problem.next) look_again(*problem.next - see.now);
+  refuse(static_cast<const api::Problem&>(problem));
+}
+
 void Round::look_again(Duration after) {
   plan.look_again = plan.look_again ? std::min(*plan.look_again, after) : after;
 }
 
 void Round::tell_end(const char* field, const CheckedCertificates& read) {
+  if (read.next) look_again(*read.next - see.now);
+  if (read.late && !found.late) {
+    found.late = no(read.late->reason,
+                    read.late->field + ": " + read.late->message + "; the pooler goes on with it");
+  }
   if (!read.end) return;
-  found.certificates_end +=
-      std::string("; the certificate of ") + field + " is valid until " + rfc3339(*read.end);
-  look_again(*read.end - see.now);
+  found.certificates_end += std::string("; the certificate of ") + field;
+  found.certificates_end += read.ends_soon ? std::string(kShouldBeRenewed) + rfc3339(*read.end)
+                                           : " is valid until " + rfc3339(*read.end);
 }
 
 std::map<std::string, std::string> PgBouncerRound::known_files() const {
@@ -43,6 +53,21 @@ std::map<std::string, std::string> PgBouncerRound::known_files() const {
   if (found.target) files = found.target->files;
   files.insert(see.files.data.begin(), see.files.data.end());
   return files;
+}
+
+std::optional<engine::pgbouncer::RevisionTls> PgBouncerRound::tls_in_use() const {
+  namespace pgbouncer = engine::pgbouncer;
+  if (api::certificate_secrets(config.spec).empty()) return std::nullopt;  // nothing to compare
+  std::map<std::string, int> given;
+  for (const auto& [name, bytes] : see.files.data) {
+    if (!name.ends_with(".ini")) continue;
+    const std::string revision = pgbouncer::revision_of(pgbouncer::marker_of_pod_file(bytes));
+    if (!revision.empty()) ++given[revision];
+  }
+  const auto most = std::max_element(
+      given.begin(), given.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  if (most == given.end()) return std::nullopt;
+  return pgbouncer::tls_of(see.files.data, most->first);
 }
 
 std::string PgBouncerRound::certificate() const {

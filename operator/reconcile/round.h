@@ -29,12 +29,14 @@ struct Round {
 
   // The first problem counts; the others are told when it is mended.
   void refuse(const api::Problem& problem);
+  void refuse(const CertificateProblem& problem);
   // `field` names Secret `name`, which does not exist; `needs`: what it has to hold.
   void refuse_missing(const std::string& field, const std::string& name, const std::string& needs);
   // False: the spec can't be used, for the first of these.
   bool accept_spec(const std::vector<api::Problem>& problems);
   void look_again(Duration after);
-  // When a certificate expires, which is no event: `field` names its Secret.
+  // When a certificate expires, which is no event: `field` names its Secret. One that has, and is
+  // in use, is told, and holds nothing back.
   void tell_end(const char* field, const CheckedCertificates& read);
   [[nodiscard]] bool immediate() const { return api::publishes_at_once(config.spec); }
 };
@@ -55,6 +57,8 @@ struct PgBouncerRound : Round {
   [[nodiscard]] bool paused() const { return config.spec.pgbouncer.paused; }
   // The Secret's files, with those of the target as they have to be: they may have been edited.
   [[nodiscard]] std::map<std::string, std::string> known_files() const;
+  // What the pods are given, a canary excepted; nullopt: nothing yet.
+  [[nodiscard]] std::optional<engine::pgbouncer::RevisionTls> tls_in_use() const;
   // What clients are shown by the target; empty: nothing is encrypted, or there is no target.
   [[nodiscard]] std::string certificate() const;
 };

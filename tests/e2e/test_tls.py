@@ -6,7 +6,7 @@ import pytest
 
 from harness.certificates import Authority, fingerprint, shown_by, tls_secret, trusted_file
 from harness.pooler import IMAGES
-from harness.postgres import url_of
+from harness.postgres import literal, url_of
 from harness.session import Session
 from harness.wait import wait_for
 
@@ -39,6 +39,13 @@ def encrypted_postgres(cluster, namespace, authority, own_postgres):
 def with_parameters(url, **parameters):
     """The URL with these in place of all that it has."""
     return url.split("?")[0] + "?" + "&".join(f"{key}={value}" for key, value in parameters.items())
+
+
+def assert_new_server_connections_work(runner, postgres, user, url):
+    """What a pod has in its pool was verified when it was made: only a new one shows what holds now."""
+    postgres.admin_sql("select pg_terminate_backend(pid) from pg_stat_activity"
+                       f" where usename = {literal(user)}")
+    wait_for("a new server connection", lambda: runner.sql(url, "select 1") == [[1]], 30)
 
 
 def refusal(runner, url):
@@ -160,9 +167,18 @@ def test_what_is_wrong_with_the_databases_certificate(make_pooler, cluster, name
     told = pooler.wait_condition("DatabaseReachable", "False", "TLSFailure")
     assert "spec.database.tls.caSecretRef" in told["message"], told
     assert pooler.secret() == urls and pooler.pod_uids() == pods
-    assert runner.sql(urls["DATABASE_POOLED_URL"], "select 1") == [[1]]
+    assert_new_server_connections_work(runner, encrypted_postgres, database.user,
+                                       urls["DATABASE_POOLED_URL"])
+
+    cluster.delete("Secret", namespace, "db-ca")
+    pooler.wait_condition("ConfigurationValid", "False", "SecretNotFound")
+    pooler.wait_condition("DatabaseReachable", "True")  # asked as the pods ask it
+    assert "last good configuration" in pooler.condition("ConfigurationLoaded")["message"]
+    assert_new_server_connections_work(runner, encrypted_postgres, database.user,
+                                       urls["DATABASE_POOLED_URL"])
 
     tls_secret(cluster, namespace, "db-ca", {"ca.crt": good})
+    pooler.wait_ready()
     pooler.wait_condition("DatabaseReachable", "True")
     pooler.patch(database={"host": encrypted_postgres.address})
     told = pooler.wait_condition("DatabaseReachable", "False", "TLSFailure")

@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "base/strings.h"
+#include "engine/pgbouncer/console.h"
 #include "engine/pgbouncer/render.h"
 
 namespace pooler::fault {
@@ -104,21 +105,38 @@ std::string HealthyWorld::loaded(const std::string& pod_uid) const {
   return found == loaded_.end() ? "" : found->second;
 }
 
-bool HealthyWorld::reload(const FakeApiServer& server, const std::string& pod_name,
+std::string HealthyWorld::certificate(const std::string& pod_uid) const {
+  const auto found = certificates_.find(pod_uid);
+  return found == certificates_.end() ? "" : found->second;
+}
+
+void HealthyWorld::reload(const FakeApiServer& server, const std::string& pod_name,
                           const std::string& pod_uid) {
+  const std::string workload = pod_name.substr(0, pod_name.rfind('-'));
+  load(server, {"shop", workload + "-config"}, pod_name, pod_uid);
+}
+
+void HealthyWorld::load(const FakeApiServer& server, const kube::ObjectKey& files,
+                        const std::string& pod_name, const std::string& pod_uid) {
   namespace pgbouncer = engine::pgbouncer;
-  const auto files = server.find(kube::Secret::kType, {"shop", "orders-pooler-config"});
-  const auto text = [&files](const std::string& name) {
-    return base64_decode((*files)["data"].value(name, std::string())).value();
-  };
-  const std::string marker = pgbouncer::marker_of_pod_file(text(pod_name + ".ini"));
-  const std::string revision = "rev-" + pgbouncer::revision_of(marker) + ".";
-  for (const auto& [name, bytes] : (*files)["data"].items()) {
-    const bool loaded = name.starts_with(revision) && !refused_text.empty();
-    if (loaded && text(name).find(refused_text) != std::string::npos) return false;
+  std::map<std::string, std::string> texts;
+  const auto secret = server.find(kube::Secret::kType, files);
+  for (const auto& [name, bytes] : (*secret)["data"].items()) {
+    texts[name] = base64_decode(bytes.get<std::string>()).value();
+  }
+  const std::string marker = pgbouncer::marker_of_pod_file(texts[pod_name + ".ini"]);
+  const std::string revision = pgbouncer::revision_of(marker);
+  bool certificate_refused = false;
+  for (const std::string& name : pgbouncer::files_of(texts, revision)) {
+    if (refused_text.empty() || texts.at(name).find(refused_text) == std::string::npos) continue;
+    certificate_refused = name.ends_with(".crt");
+    if (certificate_refused) continue;
+    loaded_[pod_uid] = pgbouncer::kNoMarker;
+    return;
   }
   loaded_[pod_uid] = marker;
-  return true;
+  if (certificate_refused) return;
+  certificates_[pod_uid] = pgbouncer::shown_certificate(texts, revision).value_or("");
 }
 
 bool HealthyWorld::cluster_step(FakeApiServer& server) {
@@ -167,8 +185,7 @@ bool HealthyWorld::step_one(FakeApiServer& server, const Object& set) {
                           {"podIP", "10.1.0." + std::to_string(i + 1)},
                           {"conditions", {{{"type", "Ready"}, {"status", "True"}}}}};
     });
-    loaded_[made["metadata"]["uid"]] =
-        engine::pgbouncer::marker_of_pod_file(base64_decode(file->get<std::string>()).value());
+    load(server, {"shop", name + "-config"}, pod_name, made["metadata"]["uid"]);
     return true;
   }
   return false;
@@ -255,12 +272,13 @@ class OperatorWorld::FakeLive final : public reconcile::LiveLoop {
     }
     for (const live::PodTarget& pod : target.pods) {
       const bool told = !pod.reload_to.empty();
-      const bool refused = told && !world_.reload(server_, pod.name, pod.uid);
+      if (told) world_.reload(server_, pod.name, pod.uid);
+      const bool refused = told && !loaded_whole(pod);
       state.pods[pod.uid] = {
           .outcome = live::Outcome::kOk,
           .message = "",
           .login_refused = false,
-          .marker = world_.loaded(pod.uid),
+          .marker = marker(pod, states_[key]),
           .version = "1.26.1",
           .reload = {.marker = pod.reload_to,
                      .nudges = 0,
@@ -280,6 +298,22 @@ class OperatorWorld::FakeLive final : public reconcile::LiveLoop {
   }
 
  private:
+  // With the certificate that goes with it.
+  [[nodiscard]] bool loaded_whole(const live::PodTarget& pod) const {
+    const std::string loaded = world_.loaded(pod.uid);
+    const auto wanted = pod.certificates.find(engine::pgbouncer::revision_of(loaded));
+    return loaded != engine::pgbouncer::kNoMarker &&
+           (wanted == pod.certificates.end() || wanted->second == world_.certificate(pod.uid));
+  }
+  // What was loaded as a whole; where that was before this operator, it is not known.
+  [[nodiscard]] std::string marker(const live::PodTarget& pod,
+                                   const live::LiveState& before) const {
+    if (loaded_whole(pod)) return world_.loaded(pod.uid);
+    const auto known = before.pods.find(pod.uid);
+    return known == before.pods.end() ? std::string(engine::pgbouncer::kNoMarker)
+                                      : known->second.marker;
+  }
+
   HealthyWorld& world_;
   const FakeApiServer& server_;
   std::map<std::string, live::LiveState> states_;

@@ -63,10 +63,12 @@ class HealthyWorld {
   live::DatabaseState database(const live::DatabaseTarget& target) const;
   // The StatefulSet controller and the kubelet, one small step. True: something changed.
   bool cluster_step(FakeApiServer& server);
+  // What SHOW CONFIG of a pod has as its marker, and the certificate that new sessions are shown.
   [[nodiscard]] std::string loaded(const std::string& pod_uid) const;
-  // RELOAD of a pod: it loads what its file names, unless `refused_text` is in a file of that
-  // revision. False: refused.
-  bool reload(const FakeApiServer& server, const std::string& pod_name, const std::string& pod_uid);
+  [[nodiscard]] std::string certificate(const std::string& pod_uid) const;
+  // RELOAD of a pod: it loads what its file names. With `refused_text` in one of its certificates
+  // the marker is the new one and the certificate stays; in another file no marker is loaded.
+  void reload(const FakeApiServer& server, const std::string& pod_name, const std::string& pod_uid);
   std::string refused_text;
   int max_connections = 60;
   bool database_up = true;
@@ -75,7 +77,10 @@ class HealthyWorld {
 
  private:
   bool step_one(FakeApiServer& server, const Object& set);
-  std::map<std::string, std::string> loaded_;  // by pod uid
+  void load(const FakeApiServer& server, const kube::ObjectKey& files, const std::string& pod_name,
+            const std::string& pod_uid);
+  std::map<std::string, std::string> loaded_;        // by pod uid
+  std::map<std::string, std::string> certificates_;  // by pod uid
 };
 
 // Supabase's Management API, as it answers for the project of user_applies_project().

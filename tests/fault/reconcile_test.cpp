@@ -8,6 +8,7 @@
 #include "base/strings.h"
 #include "fault/certificates.h"
 #include "fault/operator_world.h"
+#include "reconcile/observe.h"
 
 namespace pooler::fault {
 namespace {
@@ -381,7 +382,7 @@ TEST(ClientTls, IsInTheUrlsAndItsKeyWhereThePodsReadIt) {
   const auto files = world.server().find(kube::Secret::kType, {"shop", "orders-pooler-config"});
   int keys = 0;
   for (const auto& [name, bytes] : (*files)["data"].items()) {
-    keys += name.ends_with(".tls.key") && bytes == tls_data(0)["tls.key"] ? 1 : 0;
+    keys += name.starts_with("tls-") && bytes == tls_data(0)["tls.key"] ? 1 : 0;
   }
   EXPECT_EQ(keys, 1) << "of the one revision that is left";
   for (const Object& secret : world.server().all(kube::Secret::kType)) {
@@ -402,6 +403,58 @@ TEST(ClientTls, ASecretThatCanNotBeReadLeavesThePoolerAlone) {
   world.transport().forbid("/secrets/orders-tls");
   EXPECT_EQ(world.resync(), 0);
   EXPECT_EQ(world.end_state(), before);
+}
+
+// How often a Secret is read.
+class CountingReads final : public kube::HttpTransport {
+ public:
+  explicit CountingReads(kube::HttpTransport& inner) : inner_(inner) {}
+  int count = 0;
+  Result<kube::Response, kube::TransportError> send(const kube::Request& request,
+                                                    std::stop_token stop) override {
+    count += request.path.ends_with("/secrets/orders-db") ? 1 : 0;
+    return inner_.send(request, stop);
+  }
+  Result<kube::StreamEnd, kube::TransportError> stream(const kube::Request& request,
+                                                       kube::LineSink& sink,
+                                                       std::stop_token stop) override {
+    return inner_.stream(request, sink, stop);
+  }
+
+ private:
+  kube::HttpTransport& inner_;
+};
+
+TEST(ReferencedSecrets, AreKeptAsLongAsAPoolerConfigNamesThem) {
+  ManualClock clock;
+  FakeApiServer server(clock);
+  const Object secret = server.create(
+      kube::Secret::kType, {{"metadata", {{"name", "orders-db"}, {"namespace", "shop"}}},
+                            {"data", {{"uri", base64_encode("postgresql://app:pw@db/orders")}}}});
+  CountingReads transport(server);
+  kube::Client client(transport,
+                      kube::ClientOptions{.field_manager = "pooler-operator",
+                                          .sleep = [](Duration, std::stop_token) { return true; }});
+  reconcile::Caches caches;
+  (void)caches.secret_names.replace("", {kube::PartialObject::decode(secret.dump()).value()}, "1");
+  reconcile::Observer observer(caches, client);
+  const auto names = [&](const std::string& name) {
+    const Object config = {
+        {"metadata", {{"name", "orders"}, {"namespace", "shop"}, {"generation", 1}}},
+        {"spec", {{"database", {{"secretRef", {{"name", name}}}}}}}};
+    (void)caches.configs.replace("", {reconcile::PoolerConfigObject::decode(config.dump()).value()},
+                                 "1");
+    ASSERT_TRUE(observer.observe(*caches.configs.get({"shop", "orders"})).ok());
+  };
+  names("orders-db");
+  names("orders-db");
+  EXPECT_EQ(transport.count, 1);
+  observer.forget({"shop", "orders"});
+  names("orders-db");
+  EXPECT_EQ(transport.count, 2) << "the PoolerConfig was gone";
+  names("another");
+  names("orders-db");
+  EXPECT_EQ(transport.count, 3) << "its spec named another";
 }
 
 TEST(Neighbour, ThatCanNotBeReadAndHasNoPodsHoldsNothing) {

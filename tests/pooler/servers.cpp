@@ -278,6 +278,12 @@ void PgBouncer::write_files(const pgbouncer::Revision& revision, const std::stri
                  "\nlisten_port = " + std::to_string(port_) + "\n");
 }
 
+void PgBouncer::remove_files(const pgbouncer::Revision& before, const pgbouncer::Revision& after) {
+  for (const auto& [name, bytes] : before.files) {
+    if (!after.files.contains(name)) fs::remove(folder_.path() + "/etc/" + name);
+  }
+}
+
 void PgBouncer::stop(int signal) {
   process_->signal(signal);
   process_->wait();

@@ -73,6 +73,7 @@ class PgBouncer {
  public:
   PgBouncer(Version version, urls::Connection database);
 
+  void set_database(urls::Connection database) { database_ = std::move(database); }
   // From the next start on.
   void set_pool_mode(api::PoolMode mode) { pool_mode_ = mode; }
   void set_parameters(api::Texts parameters) { parameters_ = std::move(parameters); }
@@ -88,6 +89,10 @@ class PgBouncer {
   // The files of a revision, and the pod's own, which leads to `marker`: for the next start or
   // RELOAD.
   void write_files(const engine::pgbouncer::Revision& revision, const std::string& marker);
+
+  // As the operator does when no pod runs `before` any more: what `after` reads, too, stays.
+  void remove_files(const engine::pgbouncer::Revision& before,
+                    const engine::pgbouncer::Revision& after);
 
   [[nodiscard]] int port() const { return port_; }
   [[nodiscard]] const engine::pgbouncer::Revision& revision() const { return revision_; }

@@ -318,6 +318,64 @@ TEST_P(ServerTlsRing, AServerThatAsksForACertificate) {
   EXPECT_EQ(through_pooler(kEncrypted), "t");
 }
 
+// Whom the server is shown now, and on which connection.
+std::string identity_of(Client& client) {
+  return client.ask("SELECT client_serial FROM pg_stat_ssl WHERE pid = pg_backend_pid()").value;
+}
+std::string backend_of(Client& client) { return client.ask("SELECT pg_backend_pid()").value; }
+
+TEST_P(ServerTlsRing, AuthorityAndIdentityAreChangedUnderAnOpenTransaction) {
+  const Authority clients;
+  start(authority_.issue("DNS:localhost"), clients.pem());
+  const auto show = [&](const KeyPair& identity) {
+    orders_.certificates.chain = identity.certificate;
+    orders_.certificates.key = identity.key;
+  };
+  show(clients.issue("", 86400, "app"));
+  PgBouncer pgbouncer(GetParam(), orders_);
+  pgbouncer.start();
+  const pgb::Revision first = pgbouncer.revision();
+  const auto load = [&](const pgb::Revision& revision) {
+    pgbouncer.write_files(revision, revision.hash);
+    return ask(pgbouncer.console(), "RELOAD").ok();
+  };
+  Client client(pgbouncer.pooled());
+  const std::string before = identity_of(client);
+  ASSERT_NE(before, "");
+  ASSERT_TRUE(client.ask("BEGIN").ok());
+  const std::string backend = backend_of(client);
+
+  orders_.certificates.authorities = Authority().pem() + authority_.pem();
+  show(clients.issue("", 86400, "app"));
+  pgbouncer.set_database(orders_);
+  const pgb::Revision second = pgbouncer.render();
+  ASSERT_TRUE(load(second));
+  EXPECT_EQ(backend_of(client), backend) << "the transaction stays where it is";
+  ASSERT_TRUE(client.ask("COMMIT").ok());
+  EXPECT_TRUE(wait_until([&] { return backend_of(client) != backend; }));
+  const std::string after = identity_of(client);
+  EXPECT_NE(after, "");
+  EXPECT_NE(after, before);
+
+  // What only the first revision read is gone; each new server connection reads the files anew.
+  pgbouncer.remove_files(first, second);
+  postgres_.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app'");
+  EXPECT_TRUE(wait_until([&] {
+    Client next(pgbouncer.pooled());
+    return next.ask("SELECT 1").value == "1";
+  }));
+
+  // With the same certificates under the same paths the server connections stay.
+  Client other(pgbouncer.pooled());
+  const std::string kept = backend_of(other);
+  pgbouncer.set_parameters({{"client_idle_timeout", "100"}});
+  const pgb::Revision third = pgbouncer.render();
+  ASSERT_NE(third.hash, second.hash);
+  ASSERT_TRUE(load(third));
+  pgbouncer.remove_files(second, third);
+  EXPECT_EQ(backend_of(other), kept);
+}
+
 INSTANTIATE_TEST_SUITE_P(PgBouncer, ServerTlsRing, ::testing::Values(Version::k124, Version::k126),
                          version_name);
 

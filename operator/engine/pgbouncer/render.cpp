@@ -16,11 +16,15 @@ constexpr std::string_view kRevisionPrefix = "rev-";
 constexpr std::string_view kDatabasesSuffix = ".databases.ini";
 constexpr std::string_view kSettingsSuffix = ".pgbouncer.ini";
 constexpr std::string_view kUsersSuffix = ".userlist.txt";
-constexpr std::string_view kServerAuthoritiesSuffix = ".server-ca.crt";
-constexpr std::string_view kServerChainSuffix = ".client.crt";
-constexpr std::string_view kServerKeySuffix = ".client.key";
-constexpr std::string_view kClientChainSuffix = ".tls.crt";
-constexpr std::string_view kClientKeySuffix = ".tls.key";
+constexpr std::string_view kTlsPrefix = "tls-";
+constexpr std::string_view kServerSslmode = "server_tls_sslmode";
+constexpr std::string_view kServerAuthorities = "server_tls_ca_file";
+constexpr std::string_view kServerChain = "server_tls_cert_file";
+constexpr std::string_view kServerKey = "server_tls_key_file";
+constexpr std::string_view kClientChain = "client_tls_cert_file";
+constexpr std::string_view kClientKey = "client_tls_key_file";
+constexpr std::array kTlsSettings = {kServerAuthorities, kServerChain, kServerKey, kClientChain,
+                                     kClientKey};
 constexpr std::string_view kFloorSetting = "default_pool_size";
 constexpr std::string_view kPeerId = "peer_id = ";
 constexpr std::string_view kMarker = "syslog_ident = ";
@@ -94,34 +98,42 @@ std::string databases_ini(const api::PoolerConfig& config, const urls::Connectio
 
 using Settings = std::vector<std::pair<std::string_view, std::string>>;
 
-// A file of certificates: what it holds, and the setting that leads to it.
+std::string hash_of(std::string_view key, const std::vector<std::string_view>& files) {
+  std::string message;
+  for (const auto file : files) message += std::to_string(file.size()) + ":" + std::string(file);
+  return hex_encode(hmac_sha256(key, message)).substr(0, kHashDigits);
+}
+
+// A file of certificates or a key: what it holds, and the setting that leads to it.
 struct TlsFile {
   std::string_view setting;
-  std::string_view suffix;
   std::string_view bytes;
+  std::string name;
 };
 
-// Those that there are.
+// Those that there are. Named by what they hold: PgBouncer takes another path for other TLS, and
+// replaces all its server connections then.
 std::vector<TlsFile> tls_files(const Inputs& inputs) {
   const Certificates& server = inputs.database.certificates;
-  std::vector<TlsFile> files = {
-      {"server_tls_ca_file", kServerAuthoritiesSuffix, server.authorities},
-      {"server_tls_cert_file", kServerChainSuffix, server.chain},
-      {"server_tls_key_file", kServerKeySuffix, server.key},
-      {"client_tls_cert_file", kClientChainSuffix, inputs.client_tls.chain},
-      {"client_tls_key_file", kClientKeySuffix, inputs.client_tls.key}};
+  std::vector<TlsFile> files = {{kServerAuthorities, server.authorities, ".crt"},
+                                {kServerChain, server.chain, ".crt"},
+                                {kServerKey, server.key, ".key"},
+                                {kClientChain, inputs.client_tls.chain, ".crt"},
+                                {kClientKey, inputs.client_tls.key, ".key"}};
   std::erase_if(files, [](const TlsFile& file) { return file.bytes.empty(); });
+  for (TlsFile& file : files) {
+    file.name = std::string(kTlsPrefix) + hash_of(inputs.admin.hash_key, {file.bytes}) + file.name;
+  }
   return files;
 }
 
-void add_tls(Settings& lines, const api::PoolerConfig& config, const Inputs& inputs,
-             std::string_view hash) {
+void add_tls(Settings& lines, const api::PoolerConfig& config, const Inputs& inputs) {
   const std::string sslmode = inputs.database.parameter("sslmode");
-  lines.emplace_back("server_tls_sslmode", sslmode.empty() ? "prefer" : sslmode);
+  lines.emplace_back(kServerSslmode, sslmode.empty() ? "prefer" : sslmode);
   // Always: without a file that exists, turning TLS on later fails and keeps the old setting while
   // SHOW CONFIG shows the new one (measured).
   if (inputs.database.certificates.authorities.empty()) {
-    lines.emplace_back("server_tls_ca_file", kCaBundle);
+    lines.emplace_back(kServerAuthorities, kCaBundle);
   }
   const auto mode = api::mode_of(config.spec.client_tls);
   if (mode != api::ClientTls::Mode::kDisabled) {
@@ -129,13 +141,12 @@ void add_tls(Settings& lines, const api::PoolerConfig& config, const Inputs& inp
     lines.emplace_back("client_tls_sslmode", required ? "require" : "allow");
   }
   for (const TlsFile& file : tls_files(inputs)) {
-    lines.emplace_back(file.setting, path_of(revision_file(hash, file.suffix)));
+    lines.emplace_back(file.setting, path_of(file.name));
   }
 }
 
 // What the operator sets by itself; the user's parameters come into it.
-Settings own_settings(const api::PoolerConfig& config, const Inputs& inputs,
-                      std::string_view hash) {
+Settings own_settings(const api::PoolerConfig& config, const Inputs& inputs) {
   const std::string floor = std::to_string(inputs.floor);
   const int clients = 4 * config.spec.scaling.clients_per_replica;
   Settings lines = {
@@ -154,7 +165,7 @@ Settings own_settings(const api::PoolerConfig& config, const Inputs& inputs,
       {"min_pool_size", "0"},
       {"reserve_pool_size", "0"},
   };
-  add_tls(lines, config, inputs, hash);
+  add_tls(lines, config, inputs);
   const Settings others = {
       {"server_login_retry", "1"},
       {"query_wait_timeout", "30"},
@@ -172,8 +183,8 @@ Settings own_settings(const api::PoolerConfig& config, const Inputs& inputs,
 
 // Everything but the two lines at the end. A parameter takes the place of what the operator would
 // set; others follow, by name.
-Settings settings(const api::PoolerConfig& config, const Inputs& inputs, std::string_view hash) {
-  Settings lines = own_settings(config, inputs, hash);
+Settings settings(const api::PoolerConfig& config, const Inputs& inputs) {
+  Settings lines = own_settings(config, inputs);
   for (const auto& [name, value] : config.spec.pgbouncer.parameters) {
     const auto own = std::find_if(lines.begin(), lines.end(),
                                   [&key = name](const auto& line) { return line.first == key; });
@@ -192,7 +203,7 @@ std::string settings_ini(const api::PoolerConfig& config, const Inputs& inputs,
   const auto add = [&](std::string_view key, std::string_view value) {
     text += std::string(key) + " =" + (value.empty() ? "" : " ") + std::string(value) + "\n";
   };
-  for (const auto& [key, value] : settings(config, inputs, hash)) add(key, value);
+  for (const auto& [key, value] : settings(config, inputs)) add(key, value);
   add("auth_file", path_of(revision_file(hash, kUsersSuffix)));
   // Last, so that it proves everything before it.
   return text + std::string(kMarker) + std::string(hash) + "\n";
@@ -221,10 +232,14 @@ std::vector<std::string> identities(std::string_view databases, std::string_view
   return list;
 }
 
-std::string hash_of(std::string_view key, const std::vector<std::string_view>& files) {
-  std::string message;
-  for (const auto file : files) message += std::to_string(file.size()) + ":" + std::string(file);
-  return hex_encode(hmac_sha256(key, message)).substr(0, kHashDigits);
+// Name of the file that a revision's setting leads to; empty: it leads to none of the Secret's.
+std::string tls_file(const std::map<std::string, std::string>& files, std::string_view hash,
+                     std::string_view setting) {
+  const auto settings = files.find(settings_file_name(hash));
+  if (settings == files.end()) return {};
+  const std::string path = setting_of(settings->second, setting).value_or("");
+  const std::string directory = path_of("");
+  return path.starts_with(directory) ? path.substr(directory.size()) : std::string();
 }
 
 class Checker {
@@ -312,17 +327,12 @@ Revision render(const api::PoolerConfig& config, const Inputs& inputs) {
   const std::string databases = databases_ini(config, inputs.database);
   const std::string users = userlist(inputs.database, inputs.admin);
   const std::string unmarked = settings_ini(config, inputs, "");
-  const std::vector<TlsFile> tls = tls_files(inputs);
-  std::vector<std::string_view> hashed = {databases, users};
-  for (const TlsFile& file : tls) hashed.push_back(file.bytes);
-  hashed.insert(hashed.end(), {unmarked, inputs.image});
   Revision revision;
-  revision.hash = hash_of(inputs.admin.hash_key, hashed);
+  // The names of the TLS files are among the settings, and tell what is in them.
+  revision.hash = hash_of(inputs.admin.hash_key, {databases, users, unmarked, inputs.image});
   revision.files[revision_file(revision.hash, kDatabasesSuffix)] = databases;
   revision.files[revision_file(revision.hash, kUsersSuffix)] = users;
-  for (const TlsFile& file : tls) {
-    revision.files[revision_file(revision.hash, file.suffix)] = file.bytes;
-  }
+  for (const TlsFile& file : tls_files(inputs)) revision.files[file.name] = file.bytes;
   revision.files[settings_file_name(revision.hash)] = settings_ini(config, inputs, revision.hash);
   return revision;
 }
@@ -409,11 +419,38 @@ std::string reload_obstacle(const std::map<std::string, std::string>& files,
   return {};
 }
 
+std::set<std::string> files_of(const std::map<std::string, std::string>& files,
+                               std::string_view hash) {
+  std::set<std::string> names;
+  const std::string own = revision_file(hash, ".");
+  for (const auto& [name, bytes] : files) {
+    if (name.starts_with(own)) names.insert(name);
+  }
+  for (const std::string_view setting : kTlsSettings) names.insert(tls_file(files, hash, setting));
+  std::erase_if(names, [&files](const std::string& name) { return !files.contains(name); });
+  return names;
+}
+
+std::optional<RevisionTls> tls_of(const std::map<std::string, std::string>& files,
+                                  std::string_view hash) {
+  const auto settings = files.find(settings_file_name(hash));
+  if (settings == files.end()) return std::nullopt;
+  const auto text = [&](std::string_view setting) {
+    const auto file = files.find(tls_file(files, hash, setting));
+    return file == files.end() ? std::string() : file->second;
+  };
+  return RevisionTls{setting_of(settings->second, kServerSslmode).value_or("prefer"),
+                     {text(kServerAuthorities), text(kServerChain), text(kServerKey)},
+                     {"", text(kClientChain), text(kClientKey)}};
+}
+
 std::optional<std::string> shown_certificate(const std::map<std::string, std::string>& files,
                                              std::string_view hash) {
-  if (!files.contains(settings_file_name(hash))) return std::nullopt;
-  const auto chain = files.find(revision_file(hash, kClientChainSuffix));
-  if (chain == files.end()) return std::string();
+  const auto settings = files.find(settings_file_name(hash));
+  if (settings == files.end()) return std::nullopt;
+  if (!setting_of(settings->second, kClientChain)) return std::string();
+  const auto chain = files.find(tls_file(files, hash, kClientChain));
+  if (chain == files.end()) return std::nullopt;
   auto leaf = read_leaf(chain->second);
   return leaf.ok() ? std::optional(std::move(leaf->fingerprint)) : std::nullopt;
 }

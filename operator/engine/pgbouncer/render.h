@@ -3,8 +3,8 @@
 // One Secret is mounted as a directory. Per revision it holds rev-<hash>.databases.ini
 // ([databases], [peers]), rev-<hash>.pgbouncer.ini (bare keys of [pgbouncer]; the last line is the
 // marker `syslog_ident = <hash>`, which a pod shows in SHOW CONFIG once it has loaded everything
-// before it) and rev-<hash>.userlist.txt; with TLS rev-<hash>.server-ca.crt, .client.crt and
-// .client.key towards the database, .tls.crt and .tls.key towards clients. Per ordinal it holds
+// before it) and rev-<hash>.userlist.txt. Certificates and keys are in tls-<hash>.crt and .key, by
+// the hash of what each holds, for all revisions whose settings name them. Per ordinal it holds
 // <pod>.ini, which includes one revision. A second [pgbouncer] header would reset every key of that
 // section to its default (measured on 1.24.1 and 1.26.1), so <pod>.ini has the only one.
 //
@@ -15,6 +15,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -87,6 +88,18 @@ struct Revision {
                                           std::string_view before, std::string_view after);
 // The floor that a revision's pgbouncer.ini holds; nullopt where the text is none of ours.
 [[nodiscard]] std::optional<int> floor_of(std::string_view pgbouncer_ini);
+// Names of those of `files` that a process with this revision reads.
+[[nodiscard]] std::set<std::string> files_of(const std::map<std::string, std::string>& files,
+                                             std::string_view hash);
+// What a process with this revision has for TLS, out of the Secret: no authorities where it trusts
+// those of its image. nullopt: the revision is not among `files`.
+struct RevisionTls {
+  std::string server_sslmode;
+  Certificates server;
+  Certificates clients;
+};
+[[nodiscard]] std::optional<RevisionTls> tls_of(const std::map<std::string, std::string>& files,
+                                                std::string_view hash);
 // Fingerprint of the certificate that a process with this revision shows its clients; empty: it
 // encrypts nothing. nullopt: the revision is not among `files`.
 [[nodiscard]] std::optional<std::string> shown_certificate(

@@ -323,6 +323,18 @@ const Case kCases[] = {
        c.spec.database.tls.ca_secret = "supabase-ca";
      },
      ""},
+    {"certificates_where_the_urls_go",
+     [](auto& c) { c.spec.client_tls.secret = c.spec.connection_secret.name; },
+     "spec.clientTLS.secretRef.name"},
+    {"authority_where_the_urls_go",
+     [](auto& c) { c.spec.database.tls.ca_secret = c.spec.connection_secret.name; },
+     "spec.database.tls.caSecretRef.name"},
+    {"certificates_among_the_operators",
+     [](auto& c) { c.spec.database.tls.client_secret = c.name + "-pooler-config"; },
+     "spec.database.tls.clientCertSecretRef.name"},
+    {"certificates_with_the_admins_password",
+     [](auto& c) { c.spec.client_tls.secret = c.name + "-pooler-admin"; },
+     "spec.clientTLS.secretRef.name"},
     {"image_by_digest", [](auto& c) { c.spec.pgbouncer.image = "r.io:5000/a/b@sha256:0f"; }, ""},
     {"image_with_blank", [](auto& c) { c.spec.pgbouncer.image = "a b"; }, "spec.pgbouncer.image"},
 };

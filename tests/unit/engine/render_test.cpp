@@ -112,6 +112,11 @@ TEST(Render, FollowsTheSpec) {
   EXPECT_THAT(settings, HasSubstr("\nserver_tls_sslmode = verify-full\n"));
 }
 
+std::string file_named_by(const Revision& revision, const std::string& setting) {
+  const auto path = setting_of(file(revision, ".pgbouncer.ini"), setting);
+  return path ? path->substr(path->rfind('/') + 1) : "";
+}
+
 TEST(Render, TlsOfBothSides) {
   api::PoolerConfig config = orders();
   config.spec.client_tls.secret = "orders-tls";
@@ -122,32 +127,52 @@ TEST(Render, TlsOfBothSides) {
   const Revision revision = render(config, in);
   EXPECT_EQ(RenderedFiles(config, in, revision).fault(), "");
   const std::string settings = file(revision, ".pgbouncer.ini");
-  const std::string path = "/etc/pgbouncer/rev-" + revision.hash;
   EXPECT_THAT(settings, HasSubstr("\nserver_tls_sslmode = verify-full\n"
                                   "client_tls_sslmode = require\n"
-                                  "server_tls_ca_file = " +
-                                  path +
-                                  ".server-ca.crt\n"
-                                  "server_tls_cert_file = " +
-                                  path +
-                                  ".client.crt\n"
-                                  "server_tls_key_file = " +
-                                  path +
-                                  ".client.key\n"
-                                  "client_tls_cert_file = " +
-                                  path +
-                                  ".tls.crt\n"
-                                  "client_tls_key_file = " +
-                                  path + ".tls.key\n"));
-  EXPECT_EQ(file(revision, ".server-ca.crt"), "ca of the server");
-  EXPECT_EQ(file(revision, ".client.key"), "its key");
-  EXPECT_EQ(file(revision, ".tls.crt"), "for clients");
+                                  "server_tls_ca_file = /etc/pgbouncer/tls-"));
+  for (const auto& [setting, bytes] :
+       std::map<std::string, std::string>{{"server_tls_ca_file", "ca of the server"},
+                                          {"server_tls_cert_file", "for the server"},
+                                          {"server_tls_key_file", "its key"},
+                                          {"client_tls_cert_file", "for clients"},
+                                          {"client_tls_key_file", "and its key"}}) {
+    EXPECT_EQ(revision.files.at(file_named_by(revision, setting)), bytes) << setting;
+  }
   for (const auto& [name, bytes] : revision.files) {
     EXPECT_EQ(bytes.find("ca of the pooler"), std::string::npos) << "only clients need it";
   }
   config.spec.client_tls.mode = api::ClientTls::Mode::kOptional;
   EXPECT_THAT(file(render(config, in), ".pgbouncer.ini"),
               HasSubstr("\nclient_tls_sslmode = allow\n"));
+}
+
+// PgBouncer replaces every server connection where the path is another one.
+TEST(Render, CertificatesThatStayKeepTheirPath) {
+  Inputs in = inputs();
+  in.database.certificates = {"ca", "chain", "key"};
+  const Revision before = render(orders(), in);
+  api::PoolerConfig config = orders();
+  config.spec.pool_mode = api::PoolMode::kSession;
+  in.database.certificates.chain = "renewed";
+  const Revision after = render(config, in);
+  ASSERT_NE(after.hash, before.hash);
+  const auto same = [&](const char* setting) {
+    return file_named_by(before, setting) == file_named_by(after, setting);
+  };
+  EXPECT_TRUE(same("server_tls_ca_file"));
+  EXPECT_TRUE(same("server_tls_key_file"));
+  EXPECT_FALSE(same("server_tls_cert_file"));
+  auto files = before.files;
+  files.insert(after.files.begin(), after.files.end());
+  for (const Revision& revision : {before, after}) {
+    std::set<std::string> own;
+    for (const auto& [name, bytes] : revision.files) own.insert(name);
+    EXPECT_EQ(files_of(files, revision.hash), own);
+  }
+  in.admin.hash_key = "other";
+  EXPECT_NE(file_named_by(render(config, in), "server_tls_ca_file"),
+            file_named_by(after, "server_tls_ca_file"))
+      << "the name tells nobody without the key what is in the file";
 }
 
 TEST(Render, OneSideOfTlsAlone) {
@@ -470,7 +495,7 @@ TEST(ShownCertificate, IsTheRevisionsOwn) {
   EXPECT_EQ(shown_certificate(files, encrypted.hash), read_leaf(pair.certificate)->fingerprint);
   EXPECT_EQ(shown_certificate(files, plain.hash), "");
   EXPECT_EQ(shown_certificate(files, "0123456789abcdef"), std::nullopt);
-  files["rev-" + encrypted.hash + ".tls.crt"] = "edited";
+  files[file_named_by(encrypted, "client_tls_cert_file")] = "edited";
   EXPECT_EQ(shown_certificate(files, encrypted.hash), std::nullopt);
 }
 

@@ -22,7 +22,11 @@ class RenderedFiles {
 
   // Empty: exactly the lines that are meant, no more and no fewer, with exactly the values meant.
   std::string fault() const {
-    if (revision_.files.size() != 3 + tls_files().size()) return "other files";
+    std::set<std::pair<bool, std::string>> texts;  // a key or certificates
+    for (const TlsFile& each : tls_files()) {
+      texts.emplace(each.setting.ends_with("key_file"), each.bytes);
+    }
+    if (revision_.files.size() != 3 + texts.size()) return "other files";
     for (const auto& check : {databases(), settings(), users(), pods(), tls()}) {
       if (!check.empty()) return check;
     }
@@ -32,18 +36,17 @@ class RenderedFiles {
  private:
   struct TlsFile {
     std::string setting;
-    std::string suffix;
     std::string bytes;
   };
 
   std::vector<TlsFile> tls_files() const {
     const Certificates& server = inputs_.database.certificates;
     std::vector<TlsFile> files = {
-        {"server_tls_ca_file", ".server-ca.crt", server.authorities},
-        {"server_tls_cert_file", ".client.crt", server.chain},
-        {"server_tls_key_file", ".client.key", server.key},
-        {"client_tls_cert_file", ".tls.crt", inputs_.client_tls.chain},
-        {"client_tls_key_file", ".tls.key", inputs_.client_tls.key},
+        {"server_tls_ca_file", server.authorities},
+        {"server_tls_cert_file", server.chain},
+        {"server_tls_key_file", server.key},
+        {"client_tls_cert_file", inputs_.client_tls.chain},
+        {"client_tls_key_file", inputs_.client_tls.key},
     };
     std::erase_if(files, [](const TlsFile& each) { return each.bytes.empty(); });
     return files;
@@ -52,11 +55,12 @@ class RenderedFiles {
   std::string tls() const {
     const std::string ini = file(".pgbouncer.ini");
     for (const TlsFile& each : tls_files()) {
-      if (file(each.suffix) != each.bytes) return "tls: other bytes";
-      if (setting_of(ini, each.setting) !=
-          std::string(kMountPath) + "/rev-" + revision_.hash + each.suffix) {
-        return "tls: another path";
-      }
+      const std::string directory = std::string(kMountPath) + "/tls-";
+      const std::string path = setting_of(ini, each.setting).value_or("");
+      if (!path.starts_with(directory)) return "tls: another path";
+      const auto found = revision_.files.find(path.substr(std::string(kMountPath).size() + 1));
+      if (found == revision_.files.end()) return "tls: no file";
+      if (found->second != each.bytes) return "tls: other bytes";
     }
     return {};
   }

@@ -206,6 +206,18 @@ TEST_F(LibpqTls, AnotherHostName) {
   EXPECT_TRUE(drive_to(*session, State::kIdle));
 }
 
+// Paths of the operator's own process mean nothing to people.
+TEST_F(LibpqTls, WhatCanNotBeLoadedIsOfItsSecret) {
+  for (const Certificates& broken :
+       {Certificates{"x", client_.certificate, client_.key},
+        Certificates{authority_.pem(), "x", client_.key},
+        Certificates{authority_.pem(), client_.certificate, identity_.key}}) {
+    auto session = connect("verify-full", broken);
+    expect_failure(*session, "file of its Secret");
+    EXPECT_EQ(session->error().message.find("/proc"), std::string::npos);
+  }
+}
+
 TEST_F(LibpqTls, AServerThatAsksForACertificate) {
   auto session = connect("verify-full", {authority_.pem(), "", ""});
   ASSERT_TRUE(drive_to(*session, State::kFailed));

@@ -72,8 +72,8 @@ TEST(Resolve, PrefersInlineThenKeysThenUri) {
 TEST(Resolve, TlsOfTheSpecWinsOverTheUri) {
   const Secret secret = {{"uri", "postgres://u:p@h:1/d?sslmode=disable&application_name=x"}};
   api::Database tls = database();
-  tls.tls.client_secret = "client";
   EXPECT_EQ(resolved(tls, secret).parameter("sslmode"), "disable");
+  tls.tls.client_secret = "client";
   tls.tls.ca_secret = "ca";
   EXPECT_EQ(to_uri(resolved(tls, secret)),
             "postgresql://u:p@h:1/d?application_name=x&sslmode=verify-full");
@@ -82,6 +82,20 @@ TEST(Resolve, TlsOfTheSpecWinsOverTheUri) {
   EXPECT_EQ(
       resolved(tls, {{"host", "h"}, {"username", "u"}, {"password", "p"}}).parameter("sslmode"),
       "verify-ca");
+}
+
+TEST(Resolve, ACertificateThatIsNeverShownIsAMistake) {
+  api::Database tls = database();
+  tls.tls.client_secret = "client";
+  const api::Problem found = problem(tls, {{"uri", "postgres://u:s3cret@h:1/d?sslmode=disable"}});
+  EXPECT_EQ(found.reason, api::reason::kSecretInvalid);
+  EXPECT_EQ(found.field, "spec.database.secretRef.keys.uri");
+  EXPECT_EQ(found.message,
+            "key uri of Secret orders-db says sslmode=disable, and "
+            "spec.database.tls.clientCertSecretRef is only ever shown on an encrypted connection: "
+            "take one of them out");
+  EXPECT_EQ(resolved(tls, {{"uri", "postgres://u:p@h:1/d?sslmode=allow"}}).parameter("sslmode"),
+            "allow");
 }
 
 TEST(Resolve, FollowsRenamedKeys) {
