@@ -75,8 +75,18 @@ struct VerificationState {
   bool operator==(const VerificationState&) const = default;
 };
 
+// Can users be looked up?
+struct AuthState {
+  std::string token;
+  Outcome outcome = Outcome::kUnknown;
+  std::string field;    // of the spec, where that can be mended
+  std::string message;  // why not; nothing of what the query answers
+  bool operator==(const AuthState&) const = default;
+};
+
 struct LiveState {
   DatabaseState database;
+  AuthState auth;
   std::map<std::string, PodState> pods;  // by pod uid
   VerificationState verification;
   bool operator==(const LiveState&) const = default;
@@ -91,6 +101,14 @@ struct DatabaseTarget {
   Duration refusal_pause{};
   // The password is known to have been refused, by an operator before this one.
   bool refused_before = false;
+};
+
+// The query of spec.pgbouncer.auth, asked once at the database itself.
+struct AuthTarget {
+  urls::Connection connection;  // as the role that runs the query
+  std::string token;
+  std::string question;  // engine::pgbouncer::auth_question()
+  std::string user;      // that has to be found; empty: an answer is enough
 };
 
 struct PodTarget {
@@ -130,6 +148,7 @@ struct VerificationTarget {
 
 struct LiveTarget {
   std::optional<DatabaseTarget> database;
+  std::optional<AuthTarget> auth;
   ConsoleLogin console;
   std::vector<PodTarget> pods;
   std::optional<VerificationTarget> verification;
