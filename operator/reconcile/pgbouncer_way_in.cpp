@@ -1,6 +1,7 @@
 #include "reconcile/pgbouncer_way_in.h"
 
 #include "engine/pgbouncer/workload.h"
+#include "reconcile/pgbouncer_auth.h"
 #include "urls/parameters.h"
 #include "urls/published.h"
 
@@ -31,8 +32,7 @@ void PgBouncerWayIn::try_it() {
   if (round_.paused() || round_.immediate() || !found_.target || see_.client.cluster_ip.empty()) {
     return;
   }
-  const auto pooled =
-      urls::with_parameters(way, config_.spec.connection_secret.pooled_parameters);
+  const auto pooled = urls::with_parameters(way, config_.spec.connection_secret.pooled_parameters);
   const bool to_publish =
       see_.published.ownership != Ownership::kForeign && !publisher_.is_current();
   const std::string serving = serving_pods();
@@ -89,14 +89,15 @@ bool PgBouncerWayIn::verified() {
   if (round_.desired() == 0) {
     publisher_.wait("the pooler has no replicas to verify the URLs with");
   } else if (round_.paused()) {
-    publisher_.wait(
-        "the pooler is paused (spec.pgbouncer.paused): no query can verify the URLs");
+    publisher_.wait("the pooler is paused (spec.pgbouncer.paused): no query can verify the URLs");
   } else if (!all_loaded()) {
     publisher_.wait("the Secret waits until the pods serve this configuration");
   } else if (trial_ == nullptr) {
     publisher_.wait("a query through the pooler is being tried");
   } else if (trial_->outcome == live::Outcome::kFailed) {
-    found_.published = no(trial_->reason, trial_->message);
+    const bool refused = trial_->reason == api::reason::kVerificationFailed;
+    found_.published =
+        no(trial_->reason, trial_->message + (refused ? auth_hint(round_) : std::string()));
   } else {
     return true;
   }

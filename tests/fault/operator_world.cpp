@@ -92,6 +92,11 @@ live::DatabaseState HealthyWorld::database(const live::DatabaseTarget& target) c
   return state;
 }
 
+live::AuthState HealthyWorld::auth(const live::AuthTarget& target) const {
+  if (database_up && lookups_work) return {target.token, live::Outcome::kOk, "", ""};
+  return {target.token, live::Outcome::kFailed, "spec.pgbouncer.auth.query", "not allowed"};
+}
+
 std::string HealthyWorld::loaded(const std::string& pod_uid) const {
   const auto found = loaded_.find(pod_uid);
   return found == loaded_.end() ? "" : found->second;
@@ -238,6 +243,7 @@ class OperatorWorld::FakeLive final : public reconcile::LiveLoop {
   void set_target(const std::string& key, live::LiveTarget target) override {
     live::LiveState state;
     if (target.database) state.database = world_.database(*target.database);
+    if (target.auth) state.auth = world_.auth(*target.auth);
     for (const live::PodTarget& pod : target.pods) {
       const bool told = !pod.reload_to.empty();
       const bool refused = told && !world_.reload(server_, pod.name, pod.uid);
@@ -316,14 +322,14 @@ void OperatorWorld::user_applies_project() {
                                        {"data", {{"password", base64_encode("pw")}}}});
   server_.create(kube::Secret::kType, {{"metadata", metadata("supabase")},
                                        {"data", {{"token", base64_encode("sbp_t0ken")}}}});
-  server_.create(PoolerConfigObject::kType,
-                 {{"metadata", metadata("orders")},
-                  {"spec",
-                   {{"database", {{"secretRef", {{"name", "orders-db"}}}}},
-                    {"engine", "Supabase"},
-                    {"supabase",
-                     {{"projectRef", kProject},
-                      {"managementTokenSecretRef", {{"name", "supabase"}}}}}}}});
+  server_.create(
+      PoolerConfigObject::kType,
+      {{"metadata", metadata("orders")},
+       {"spec",
+        {{"database", {{"secretRef", {{"name", "orders-db"}}}}},
+         {"engine", "Supabase"},
+         {"supabase",
+          {{"projectRef", kProject}, {"managementTokenSecretRef", {{"name", "supabase"}}}}}}}});
 }
 
 void OperatorWorld::user_sets(const std::string& name, const std::string& key,

@@ -61,6 +61,7 @@ class WorldTransport final : public kube::HttpTransport {
 class HealthyWorld {
  public:
   live::DatabaseState database(const live::DatabaseTarget& target) const;
+  live::AuthState auth(const live::AuthTarget& target) const;
   // The StatefulSet controller and the kubelet, one small step. True: something changed.
   bool cluster_step(FakeApiServer& server);
   [[nodiscard]] std::string loaded(const std::string& pod_uid) const;
@@ -70,6 +71,7 @@ class HealthyWorld {
   std::string refused_text;
   int max_connections = 60;
   bool database_up = true;
+  bool lookups_work = true;
 
  private:
   bool step_one(FakeApiServer& server, const Object& set);

@@ -9,18 +9,19 @@ namespace {
 TEST(UsersOfSecret, AreThoseThatReadOrPublishIt) {
   Caches caches;
   std::vector<PoolerConfigObject> objects;
-  for (const char* json :
-       {R"({"metadata": {"name": "a", "namespace": "shop"},
+  for (const char* json : {R"({"metadata": {"name": "a", "namespace": "shop"},
             "spec": {"database": {"secretRef": {"name": "db"},
                                   "tls": {"caSecretRef": {"name": "db-ca"},
                                           "clientCertSecretRef": {"name": "db-client"}}},
                      "clientTLS": {"secretRef": {"name": "tls"}}}})",
-        R"({"metadata": {"name": "b", "namespace": "shop"},
+                           R"({"metadata": {"name": "b", "namespace": "shop"},
             "spec": {"database": {"secretRef": {"name": "db"}},
+                     "pgbouncer": {"auth": {"mode": "Query",
+                                            "userSecretRef": {"name": "lookup"}}},
                      "clientTLS": {"mode": "Disabled", "secretRef": {"name": "tls"}}}})",
-        R"({"metadata": {"name": "c", "namespace": "other"},
+                           R"({"metadata": {"name": "c", "namespace": "other"},
             "spec": {"database": {"secretRef": {"name": "db"}}}})",
-        R"({"metadata": {"name": "d", "namespace": "shop"},
+                           R"({"metadata": {"name": "d", "namespace": "shop"},
             "spec": {"engine": "Supabase",
                      "database": {"secretRef": {"name": "project-db"},
                                   "tls": {"caSecretRef": {"name": "supabase-ca"}}},
@@ -43,7 +44,9 @@ TEST(UsersOfSecret, AreThoseThatReadOrPublishIt) {
   for (const char* name : {"project-db", "supabase-ca", "token", "d-pooler"}) {
     EXPECT_THAT(users(name), testing::ElementsAre("shop/d")) << name;
   }
-  EXPECT_THAT(users("b-pooler"), testing::ElementsAre("shop/b"));
+  for (const char* name : {"b-pooler", "lookup"}) {
+    EXPECT_THAT(users(name), testing::ElementsAre("shop/b")) << name;
+  }
   EXPECT_THAT(users("c-pooler"), testing::IsEmpty());
 }
 
