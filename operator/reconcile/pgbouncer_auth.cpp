@@ -63,12 +63,20 @@ void PgBouncerAuth::ask() {
   const std::string token = token_of("auth " + token_of(login) + " " + to_find + " " + question);
   round_.plan.target.auth = live::AuthTarget{login, token, question, to_find};
   const live::AuthState& state = round_.see.live.auth;
-  if (state.token != token) return;
+  if (state.token != token || state.outcome == live::Outcome::kUnknown) return stay_refused();
   works_ = state.outcome == live::Outcome::kOk;
   // While the database is away, that is what is told.
   if (state.outcome == live::Outcome::kFailed && round_.found.database_answers()) {
     round_.refuse({std::string(api::reason::kAuthQueryFailed), state.field, state.message});
   }
+}
+
+void PgBouncerAuth::stay_refused() {
+  const api::Status& before = round_.config.status;
+  const api::Condition* told = before.find(api::condition::kConfigurationValid);
+  const bool refused = told != nullptr && told->reason == api::reason::kAuthQueryFailed &&
+                       before.observed_generation == round_.config.generation;
+  if (refused) round_.refuse({told->reason, "", told->message});
 }
 
 bool PgBouncerAuth::works() const { return works_ || !api::has_many_users(round_.config.spec); }

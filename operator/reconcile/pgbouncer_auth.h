@@ -22,6 +22,8 @@ class PgBouncerAuth {
 
  private:
   void read_secret();
+  // What was told before is told until there is an answer: a restart of the operator is no news.
+  void stay_refused();
 
   PgBouncerRound& round_;
   bool works_ = false;

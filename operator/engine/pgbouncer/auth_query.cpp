@@ -122,7 +122,9 @@ std::vector<api::Problem> check_auth_query(const api::PoolerConfig& config) {
   const std::string& query = config.spec.pgbouncer.auth.query;
   if (query.empty()) return {};
   std::string trouble;
-  if (!is_utf8(query)) {
+  if (has_control_characters(query)) {
+    trouble = "must not hold a line break or another control character: write it in one line";
+  } else if (!is_utf8(query)) {
     trouble = "is not valid UTF-8";
   } else if (query.front() == ' ' || query.back() == ' ') {
     trouble = "must not begin or end with a blank: PgBouncer would cut it off";

@@ -81,6 +81,7 @@ TEST(CheckAuthQuery, RefusesEverythingElse) {
       {"SELECT $1, 'x\\';'", "one statement"},
       {"SELECT $1, xE'\\';'", "one statement"},
       {"SELECT $1, '\xff'", "UTF-8"},
+      {"SELECT $1, 'x'\nauth_type = trust", "line break"},
       {" SELECT $1, 2", "blank"},
       {"SELECT $1, 2 ", "blank"},
   };

@@ -1223,6 +1223,11 @@ TEST_F(PlanManyUsers, AQueryThatFailsIsSaidWithItsFieldAndNothingIsMade) {
   EXPECT_EQ(status("ConfigurationValid"), "False AuthQueryFailed");
   EXPECT_EQ(message("ConfigurationValid").find("spec.pgbouncer.auth.query: user \"lookup\""), 0U);
   EXPECT_EQ(status("Stalled"), "absent") << "the database may be mended";
+  const std::string told = message("ConfigurationValid");
+  see_.live.auth = {};
+  step();
+  EXPECT_EQ(message("ConfigurationValid"), told) << "after a restart of the operator";
+  query_answers(live::Outcome::kFailed);
   see_.live.database.outcome = live::Outcome::kFailed;
   see_.live.database.reason = api::reason::kConnectionRefused;
   step();
