@@ -211,7 +211,7 @@ TEST_P(ManyUsers, HostileNamesAndPasswords) {
 
 TEST_P(ManyUsers, HostileLoginsOfTheRoleThatLooksUp) {
   make_role("anna", "pw");
-  for (const std::string& text :
+  for (const std::string text :
        {"we ird\"r'", "' auth_user='app", "\" \"x", "back\\slash", " pässwörd ", "%include x"}) {
     make_role(text, text);
     grant(text);
@@ -231,7 +231,7 @@ TEST_P(ManyUsers, HostileLoginsOfTheRoleThatLooksUp) {
 
 // What a client puts before pg_catalog is not looked at.
 TEST_P(ManyUsers, TablesThatShadowTheCatalogDoNoHarm) {
-  for (const std::string& table : {"pg_authid", "pg_shadow"}) {
+  for (const std::string table : {"pg_authid", "pg_shadow"}) {
     postgres_.sql("DROP TABLE IF EXISTS public." + table, kDatabase);
     postgres_.sql("CREATE TABLE public." + table +
                       " AS SELECT 'mallory'::name AS rolname, 'evil'::text AS rolpassword, true AS"
@@ -252,7 +252,7 @@ TEST_P(ManyUsers, TablesThatShadowTheCatalogDoNoHarm) {
   }
   EXPECT_EQ(who(pooler, "app", "s3cret"), "app/app");
   postgres_.sql("ALTER ROLE lookup RESET search_path");
-  for (const std::string& table : {"pg_authid", "pg_shadow"}) {
+  for (const std::string table : {"pg_authid", "pg_shadow"}) {
     postgres_.sql("DROP TABLE public." + table, kDatabase);
   }
 }

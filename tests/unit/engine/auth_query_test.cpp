@@ -33,8 +33,7 @@ TEST(DefaultAuthQuery, HasNoNameWithoutASchema) {
   const std::string query = auth_query(with_query(""));
   EXPECT_EQ(trouble(query), "");
   EXPECT_THAT(query, HasSubstr("pg_catalog.pg_authid"));
-  for (const std::string& role :
-       {"rolcanlogin", "NOT rolsuper", "NOT rolreplication", "rolvaliduntil"}) {
+  for (const char* role : {"rolcanlogin", "NOT rolsuper", "NOT rolreplication", "rolvaliduntil"}) {
     EXPECT_THAT(query, HasSubstr(role));
   }
   const std::string rest = std::regex_replace(
@@ -49,7 +48,7 @@ TEST(AuthQuery, IsTheGivenOne) {
 }
 
 TEST(CheckAuthQuery, TakesOneStatementWithTheName) {
-  for (const std::string& query :
+  for (const std::string query :
        {"", "SELECT * FROM pooler.lookup($1)", "SELECT $1, 'a;b--c/*$2'",
         "SELECT $1, \"a;b--$2\" FROM t", "SELECT $1, E'it\\'s; $2'", "SELECT $1, e'\\\\'",
         "SELECT $1, E'a''b\\'c;'", "SELECT a$2, $1 FROM t", "SELECT $1::text, $1",
