@@ -138,9 +138,10 @@ std::vector<api::Problem> check_auth_query(const api::PoolerConfig& config) {
 
 std::string auth_question(const api::PoolerConfig& config, std::string_view user) {
   const std::string query = auth_query(config);
+  const Statement statement(query);
   std::string asked;
   std::size_t done = 0;
-  for (const std::size_t at : Statement(query).parameters()) {
+  for (const std::size_t at : statement.parameters()) {
     asked += query.substr(done, at - done) + literal(user);
     done = at + kParameter.size();
   }
