@@ -108,10 +108,34 @@ void read_network_policy(Reader reader, NetworkPolicy& policy) {
   });
 }
 
+void read_auth_user_ref(Reader reader, PoolerAuth& auth) {
+  reader.object([&](std::string_view key, Reader value) {
+    if (key == "name") value.read(auth.user_secret);
+    if (key == "keys") {
+      value.object([&](std::string_view part, Reader text) {
+        if (part == "user") text.read(auth.user_key);
+        if (part == "password") text.read(auth.password_key);
+      });
+    }
+  });
+}
+
+void read_auth(Reader reader, PoolerAuth& auth) {
+  using Mode = PoolerAuth::Mode;
+  reader.object([&](std::string_view key, Reader value) {
+    if (key == "mode") {
+      value.read<Mode>(auth.mode, {{"User", Mode::kUser}, {"Query", Mode::kQuery}});
+    }
+    if (key == "userSecretRef") read_auth_user_ref(value, auth);
+    if (key == "query") value.read(auth.query);
+  });
+}
+
 void read_pgbouncer(Reader reader, PgBouncer& pgbouncer) {
   reader.object([&](std::string_view key, Reader value) {
     if (key == "image") value.read(pgbouncer.image);
     if (key == "parameters") read_texts(value, pgbouncer.parameters);
+    if (key == "auth") read_auth(value, pgbouncer.auth);
     if (key == "paused") value.read(pgbouncer.paused);
   });
 }

@@ -170,9 +170,24 @@ struct NetworkPolicy {
   bool operator==(const NetworkPolicy&) const = default;
 };
 
+// Who may log in at the pooler, and as whom that is at the server.
+struct PoolerAuth {
+  // User: the database's user alone, as which every query runs. Query: every role that the query
+  // finds, each as itself.
+  enum class Mode { kUser, kQuery } mode = Mode::kUser;
+  // Only with mode Query. The Secret with the login of the role that runs the query; empty name:
+  // the database's own user runs it.
+  std::string user_secret;
+  std::string user_key = "username";
+  std::string password_key = "password";
+  std::string query;  // with $1 for the name that a client gives; empty: the engine's default
+  bool operator==(const PoolerAuth&) const = default;
+};
+
 struct PgBouncer {
-  std::string image;    // empty: the operator's default
-  Texts parameters;     // of its section [pgbouncer]; the engine knows which there are
+  std::string image;  // empty: the operator's default
+  Texts parameters;   // of its section [pgbouncer]; the engine knows which there are
+  PoolerAuth auth;
   bool paused = false;  // clients wait, and no server connection is held
   bool operator==(const PgBouncer&) const = default;
 };
@@ -255,6 +270,9 @@ struct PoolerConfig {
 // "aws-1-eu-central-1.pooler.supabase.com". Which one is a project's can't be worked out.
 [[nodiscard]] bool is_supabase_pooler_host(std::string_view host);
 [[nodiscard]] bool is_supabase_project_ref(std::string_view text);
+
+// spec.pgbouncer.auth.mode Query.
+[[nodiscard]] bool has_many_users(const Spec& spec);
 
 // Names that https://servicebinding.io gives a meaning: they are the pooled way in, whatever else
 // the Secret holds.

@@ -45,6 +45,7 @@ inline constexpr std::string_view kSecretNotFound = "SecretNotFound";
 inline constexpr std::string_view kSecretKeyMissing = "SecretKeyMissing";
 inline constexpr std::string_view kSecretInvalid = "SecretInvalid";  // a value that can't be used
 inline constexpr std::string_view kPoolerHostUnknown = "PoolerHostUnknown";
+inline constexpr std::string_view kAuthQueryFailed = "AuthQueryFailed";
 // DatabaseReachable
 inline constexpr std::string_view kConnectionRefused = "ConnectionRefused";
 inline constexpr std::string_view kAuthenticationFailed = "AuthenticationFailed";

@@ -327,6 +327,49 @@ void check_published(Problems& problems, const ConnectionSecret& secret) {
   }
 }
 
+constexpr std::size_t kMaxQueryLength = 2048;
+
+// Whether the query is SQL that does its work is the engine's and the database's to say.
+void check_auth_query(Problems& problems, const std::string& query) {
+  constexpr std::string_view kField = "spec.pgbouncer.auth.query";
+  if (query.size() > kMaxQueryLength) {
+    invalid(problems, kField, "must have at most 2048 bytes: let it call a function");
+  }
+  if (has_control_characters(query)) {
+    invalid(problems, kField,
+            "must not hold a line break or another control character: write it in one line (in "
+            "YAML after >-)");
+  } else if (!query.empty() && query.find("$1") == std::string::npos) {
+    invalid(problems, kField, "must have $1 in it, where the name that a client logs in with goes");
+  }
+}
+
+void check_auth(Problems& problems, const PoolerAuth& auth) {
+  const std::string field = "spec.pgbouncer.auth";
+  const PoolerAuth bare;
+  const bool names_user = !auth.user_secret.empty() || auth.user_key != bare.user_key ||
+                          auth.password_key != bare.password_key;
+  if (auth.mode == PoolerAuth::Mode::kUser && (names_user || !auth.query.empty())) {
+    invalid(problems, field,
+            "userSecretRef and query are only for mode Query: set spec.pgbouncer.auth.mode to "
+            "Query, or take them out");
+  }
+  if (names_user && auth.user_secret.empty()) {
+    invalid(problems, field + ".userSecretRef.name",
+            "is required: name a Secret of this namespace, or take userSecretRef out");
+  }
+  check_secret_name(problems, field + ".userSecretRef.name", auth.user_secret);
+  const std::array<std::pair<const char*, const std::string&>, 2> keys = {
+      {{".userSecretRef.keys.user", auth.user_key},
+       {".userSecretRef.keys.password", auth.password_key}}};
+  for (const auto& [part, key] : keys) {
+    if (is_secret_key(key)) continue;
+    invalid(problems, field + part,
+            "is no key that a Secret can have: letters, digits, '-', '_' and '.', at most 253");
+  }
+  check_auth_query(problems, auth.query);
+}
+
 // Which there are, and what each may be, is the engine's to say.
 void check_pgbouncer(Problems& problems, const PgBouncer& pgbouncer) {
   const std::string field = "spec.pgbouncer.parameters";
@@ -337,6 +380,7 @@ void check_pgbouncer(Problems& problems, const PgBouncer& pgbouncer) {
     invalid(problems, word ? field + "." + name : field,
             "must have at most 1024 bytes and no line break or other control character");
   }
+  check_auth(problems, pgbouncer.auth);
 }
 
 void check_pod(Problems& problems, const Spec& spec) {
@@ -454,6 +498,10 @@ bool publishes_at_once(const Spec& spec) {
   const PublishPolicy unsaid =
       spec.engine == Engine::kSupabase ? PublishPolicy::kImmediate : PublishPolicy::kVerified;
   return spec.connection_secret.publish_policy.value_or(unsaid) == PublishPolicy::kImmediate;
+}
+
+bool has_many_users(const Spec& spec) {
+  return spec.engine == Engine::kPgBouncer && spec.pgbouncer.auth.mode == PoolerAuth::Mode::kQuery;
 }
 
 bool is_supabase_project_ref(std::string_view text) {

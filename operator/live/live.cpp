@@ -37,6 +37,8 @@ void log_change(const std::string& key, std::string_view what, Outcome was, Outc
 void log_changes(const std::string& key, const LiveState& was, const LiveState& is) {
   log_change(key, "login to the database", was.database.outcome, is.database.outcome,
              is.database.reason, is.database.message);
+  log_change(key, "the query for users", was.auth.outcome, is.auth.outcome, is.auth.field,
+             is.auth.message);
   log_change(key, "the published URL", was.verification.outcome, is.verification.outcome,
              is.verification.reason, is.verification.message);
 }

@@ -77,8 +77,18 @@ struct VerificationState {
   bool operator==(const VerificationState&) const = default;
 };
 
+// Can users be looked up?
+struct AuthState {
+  std::string token;
+  Outcome outcome = Outcome::kUnknown;
+  std::string field;    // of the spec, where that can be mended
+  std::string message;  // why not; nothing of what the query answers
+  bool operator==(const AuthState&) const = default;
+};
+
 struct LiveState {
   DatabaseState database;
+  AuthState auth;
   std::map<std::string, PodState> pods;  // by pod uid
   VerificationState verification;
   bool operator==(const LiveState&) const = default;
@@ -95,6 +105,14 @@ struct DatabaseTarget {
   bool refused_before = false;
   // For whom else a refusal counts: all logins that have the same. Only with a pause.
   std::string refusal_scope = {};
+};
+
+// The query of spec.pgbouncer.auth, asked once at the database itself.
+struct AuthTarget {
+  urls::Connection connection;  // as the role that runs the query
+  std::string token;
+  std::string question;  // engine::pgbouncer::auth_question()
+  std::string user;      // that has to be found; empty: an answer is enough
 };
 
 struct PodTarget {
@@ -135,6 +153,7 @@ struct VerificationTarget {
 
 struct LiveTarget {
   std::optional<DatabaseTarget> database;
+  std::optional<AuthTarget> auth;
   ConsoleLogin console;
   std::vector<PodTarget> pods;
   std::optional<VerificationTarget> verification;

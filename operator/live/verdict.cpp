@@ -187,6 +187,37 @@ Verdict certificate_verdict(const pg::Endpoint& pooler) {
               "PgBouncer could not load it; its log says why"};
 }
 
+AuthVerdict auth_verdict(const pg::Error& error, const urls::Connection& connection) {
+  const std::string where = place(error.where);
+  const std::string who = "user " + quoted(connection.user);
+  const bool asked = error.phase == Phase::kSession && error.kind == Kind::kServer;
+  if (asked && error.sqlstate == "42501") {
+    return {kAuthQueryField,
+            who + " may not run the query at " + where + in_words(error) +
+                ": grant it what the query reads, or name a function with SECURITY "
+                "DEFINER there; docs/how-to/many-users.md has the SQL for both"};
+  }
+  if (asked) {
+    // Of these classes the words are about names in the query, of others they may be about values.
+    const bool of_names = error.sqlstate.starts_with("42") || error.sqlstate.starts_with("3");
+    const std::string words = of_names ? in_words(error) : " (SQLSTATE " + error.sqlstate + ")";
+    return {kAuthQueryField, "the query fails at " + where + ", asked by " + who + words +
+                                 ": it must give two columns, name and secret, for the name in $1"};
+  }
+  if (is_login_refused(error)) {
+    return {kAuthUserField, where + " refuses the login of " + who + in_words(error) +
+                                ": correct user name and password in that Secret"};
+  }
+  return {kAuthUserField,
+          "no answer to the query for users, asked by " + who + " at " + where + in_words(error)};
+}
+
+std::string user_not_found(const pg::Endpoint& server, const std::string& user,
+                           const std::string& trouble) {
+  return "user " + quoted(user) + " of the database Secret could not log in at the pooler: at " +
+         place(server) + " it " + trouble;
+}
+
 std::string console_message(const pg::Error& error) {
   const std::string what = "the admin console of " + place(error.where);
   if (error.kind == Kind::kRefused) return what + " refuses connections";

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "live/auth_probe.h"
 #include "live/database_probe.h"
 #include "live/pod_probe.h"
 #include "live/refusals.h"
@@ -33,6 +34,7 @@ class Watched {
 
  private:
   void set_database(const std::optional<DatabaseTarget>& target, MonotonicTime now);
+  void set_auth(const std::optional<AuthTarget>& target, MonotonicTime now);
   void set_pods(const LiveTarget& target, MonotonicTime now);
   void set_verification(const std::optional<VerificationTarget>& target, MonotonicTime now);
 
@@ -46,6 +48,8 @@ class Watched {
   Refusals& refusals_;
   std::unique_ptr<DatabaseProbe> database_;
   MonotonicTime database_free_at_;   // no login before: an earlier one may still count
+  std::unique_ptr<AuthProbe> auth_;
+  MonotonicTime auth_free_at_;       // as database_free_at_
   std::map<std::string, Pod> pods_;  // by uid
   std::unique_ptr<VerificationProbe> verification_;
 };

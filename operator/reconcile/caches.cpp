@@ -33,7 +33,8 @@ std::vector<kube::ObjectKey> users_of_secret(const Caches& caches, const kube::O
   for (const auto& object : caches.configs.list(secret.ns)) {
     const api::Spec& spec = object->config->spec;
     std::vector<std::string> names = api::certificate_secrets(spec);
-    names.insert(names.end(), {spec.database.secret_name, spec.connection_secret.name});
+    names.insert(names.end(), {spec.database.secret_name, spec.connection_secret.name,
+                               spec.pgbouncer.auth.user_secret});
     if (spec.supabase) names.push_back(spec.supabase->token_secret_name);
     if (std::find(names.begin(), names.end(), secret.name) != names.end()) {
       users.push_back(object->meta.key());

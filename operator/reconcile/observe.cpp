@@ -212,6 +212,11 @@ kube::ApiResult<Observed> Observer::observe(const PoolerConfigObject& object) {
     if (!token) return failure(token.error());
     seen.token_secret = std::move(token).value();
   }
+  if (!config.spec.pgbouncer.auth.user_secret.empty()) {
+    auto login = referenced_secret(at(config.spec.pgbouncer.auth.user_secret));
+    if (!login) return failure(login.error());
+    seen.auth_secret = std::move(login).value();
+  }
   for (const std::string& name : api::certificate_secrets(config.spec)) {
     auto secret = read(name);
     if (!secret) return failure(secret.error());

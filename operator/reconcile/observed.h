@@ -74,6 +74,8 @@ struct Observed {
   std::optional<std::map<std::string, std::string>> database_secret;  // nullopt: there is none
   // Of spec.supabase.managementTokenSecretRef; nullopt: there is none, or none is named.
   std::optional<std::map<std::string, std::string>> token_secret;
+  // Of spec.pgbouncer.auth.userSecretRef; nullopt: there is none, or none is named.
+  std::optional<std::map<std::string, std::string>> auth_secret;
   SecretsByName certificate_secrets;  // that the spec names, and that there are
   SecretChild admin;
   SecretChild files;

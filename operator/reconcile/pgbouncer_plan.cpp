@@ -6,9 +6,11 @@
 #include <vector>
 
 #include "base/json.h"
+#include "engine/pgbouncer/auth_query.h"
 #include "engine/pgbouncer/parameters.h"
 #include "engine/pgbouncer/workload.h"
 #include "reconcile/certificates.h"
+#include "reconcile/pgbouncer_auth.h"
 #include "reconcile/pgbouncer_objects.h"
 #include "reconcile/pgbouncer_pods.h"
 #include "reconcile/pgbouncer_way_in.h"
@@ -28,9 +30,11 @@ class PgBouncerPlan {
     const bool sound = check_spec();
     if (sound) resolve_database();
     if (sound) take_client_certificates();
+    if (sound) auth_.take_user();
     writer_.take_admin();
     objects_.write_base();
     ask_database();
+    auth_.ask();
     settle_budget();
     settle_revision();
     roll_out_pods();
@@ -53,6 +57,7 @@ class PgBouncerPlan {
   bool check_spec() {
     auto problems = api::validate(config_);
     if (problems.empty()) problems = check_parameters();
+    if (problems.empty()) problems = pgbouncer::check_auth_query(config_);
     return round_.accept_spec(problems);
   }
 
@@ -159,31 +164,37 @@ class PgBouncerPlan {
     }
     if (!found_.budget) return;
     const int ordinals = pgbouncer::ordinals(config_);
-    round_.floor = (*found_.budget - kOperatorConnections) / ordinals;
-    if (round_.floor >= 1) return;
-    round_.refuse({std::string(api::reason::kBudgetTooSmall),
-                   found_.budget_source == "Spec" ? "spec.budget.serverConnections"
-                                                  : "spec.scaling.maxReplicas",
-                   "the budget of " + std::to_string(*found_.budget) +
-                       " server connections, less 1 for the operator, gives none to each of " +
-                       std::to_string(ordinals) +
-                       " pods (maxReplicas and a spare): raise the budget to " +
-                       std::to_string(ordinals + kOperatorConnections) +
-                       " or more, or lower spec.scaling.maxReplicas"});
+    const int own = operator_connections(config_.spec);
+    const int least = pgbouncer::least_floor(config_);
+    round_.floor = (*found_.budget - own) / ordinals;
+    if (round_.floor >= least) return;
+    round_.refuse(
+        {std::string(api::reason::kBudgetTooSmall),
+         found_.budget_source == "Spec" ? "spec.budget.serverConnections"
+                                        : "spec.scaling.maxReplicas",
+         "the budget of " + std::to_string(*found_.budget) + " server connections, less " +
+             std::to_string(own) + " for the operator, gives " +
+             (least == 1 ? "none" : "fewer than 2 (one looks users up)") + " to each of " +
+             std::to_string(ordinals) + " pods (maxReplicas and a spare): raise the budget to " +
+             std::to_string(ordinals * least + own) +
+             " or more, or lower spec.scaling.maxReplicas"});
   }
 
   // A new revision needs a login with the very values that it will use, and a budget that was just
   // read. One that the files already have needs neither: nothing changes.
   void settle_revision() {
-    if (!round_.admin || !found_.database || !round_.client_tls || round_.floor < 1 ||
-        round_.spec_invalid) {
+    const bool many = api::has_many_users(config_.spec);
+    if (!round_.admin || !found_.database || !round_.client_tls || (many && !round_.auth_user) ||
+        round_.floor < pgbouncer::least_floor(config_) || round_.spec_invalid) {
       return;
     }
-    auto revision = pgbouncer::render(config_, {*found_.database, *round_.admin, round_.floor,
-                                                round_.image(), *round_.client_tls});
+    auto revision = pgbouncer::render(
+        config_, {*found_.database, *round_.admin, round_.floor, round_.image(), *round_.client_tls,
+                  round_.auth_user.value_or(pgbouncer::AuthUser{})});
     const bool known = see_.files.data.contains(pgbouncer::settings_file_name(revision.hash));
     const bool lost = !see_.files.ours() && see_.workload.ours();  // the Secret was deleted by hand
-    if (!known && !lost && (!found_.database_answers() || remembered_)) return;
+    const bool proved = found_.database_answers() && auth_.works() && !remembered_;
+    if (!known && !lost && !proved) return;
     found_.target = std::move(revision);
   }
 
@@ -200,20 +211,21 @@ class PgBouncerPlan {
   void roll_out_pods() {
     found_.ordinals = pods_.ordinals();
     const auto files = round_.known_files();
-    RolloutInput input{.ordinals = found_.ordinals,
-                       .limit = pgbouncer::ordinals(config_),
-                       .desired = round_.desired(),
-                       .replicas = see_.workload.ours() ? see_.workload.replicas : 0,
-                       .target = std::nullopt,
-                       .may_replace = found_.database_answers() && !round_.spec_invalid,
-                       .hold_pods = round_.paused(),
-                       .template_written = objects_.template_written(),
-                       .ceiling = std::max(0, found_.share.ceiling - kOperatorConnections),
-                       .floor = [this](const std::string& r) { return floor_of(r); },
-                       .reloadable =
-                           [&files](const std::string& from, const std::string& to) {
-                             return pgbouncer::reload_obstacle(files, from, to).empty();
-                           }};
+    RolloutInput input{
+        .ordinals = found_.ordinals,
+        .limit = pgbouncer::ordinals(config_),
+        .desired = round_.desired(),
+        .replicas = see_.workload.ours() ? see_.workload.replicas : 0,
+        .target = std::nullopt,
+        .may_replace = found_.database_answers() && !round_.spec_invalid,
+        .hold_pods = round_.paused(),
+        .template_written = objects_.template_written(),
+        .ceiling = std::max(0, found_.share.ceiling - operator_connections(config_.spec)),
+        .floor = [this](const std::string& r) { return floor_of(r); },
+        .reloadable =
+            [&files](const std::string& from, const std::string& to) {
+              return pgbouncer::reload_obstacle(files, from, to).empty();
+            }};
     if (found_.target) input.target = found_.target->hash;
     found_.rollout = roll_out(input);
     pods_.explain_refusal();
@@ -223,7 +235,7 @@ class PgBouncerPlan {
 
   void claim() {
     plan_.claim.held = server_is_away() ? 0 : found_.rollout.held;
-    if (round_.server != nullptr) plan_.claim.held += kOperatorConnections;
+    if (round_.server != nullptr) plan_.claim.held += operator_connections(config_.spec);
     plan_.claim.asked =
         !found_.login() || (found_.database_state != nullptr &&
                             found_.database_state->outcome != live::Outcome::kUnknown);
@@ -247,6 +259,7 @@ class PgBouncerPlan {
   Findings& found_ = round_.found;
   Writer writer_{round_};
   Publisher publisher_{round_, writer_};
+  PgBouncerAuth auth_{round_};
   PgBouncerPods pods_{round_};
   PgBouncerObjects objects_{round_, writer_, pods_};
   PgBouncerWayIn way_in_{round_, publisher_};

@@ -7,6 +7,7 @@
 #include "engine/pgbouncer/parameters.h"
 #include "engine/pgbouncer/workload.h"
 #include "kube/kinds.h"
+#include "reconcile/pgbouncer_auth.h"
 #include "reconcile/pgbouncer_way_in.h"
 #include "reconcile/writer.h"
 
@@ -120,7 +121,7 @@ void PgBouncerPods::explain_refusal() {
     const ObservedPod* pod = pod_at(*rollout.pointed_back);
     const std::string why = pod == nullptr ? "" : reload_state(*pod).message;
     plan_.reload_refused = "pod " + (pod == nullptr ? "" : pod->name) + ": " +
-                           (why.empty() ? see_.live.verification.message : why);
+                           (why.empty() ? see_.live.verification.message + auth_hint(round_) : why);
   } else if (rollout.rejected) {
     plan_.reload_refused = see_.reload_refused;
   }

@@ -1,6 +1,7 @@
 #include "reconcile/pgbouncer_way_in.h"
 
 #include "engine/pgbouncer/workload.h"
+#include "reconcile/pgbouncer_auth.h"
 #include "urls/parameters.h"
 #include "urls/published.h"
 
@@ -94,7 +95,9 @@ bool PgBouncerWayIn::verified() {
   } else if (trial_ == nullptr) {
     publisher_.wait("a query through the pooler is being tried");
   } else if (trial_->outcome == live::Outcome::kFailed) {
-    found_.published = no(trial_->reason, trial_->message);
+    const bool refused = trial_->reason == api::reason::kVerificationFailed;
+    found_.published =
+        no(trial_->reason, trial_->message + (refused ? auth_hint(round_) : std::string()));
   } else {
     return true;
   }

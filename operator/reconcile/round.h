@@ -46,7 +46,8 @@ struct PgBouncerRound : Round {
   using Round::Round;
 
   bool makes_objects = false;
-  std::optional<Certificates> client_tls;  // nullopt: they can't be used
+  std::optional<Certificates> client_tls;                // nullopt: they can't be used
+  std::optional<engine::pgbouncer::AuthUser> auth_user;  // nullopt: mode User, or it can't be used
   const live::Server* server = nullptr;
   int floor = 0;
 

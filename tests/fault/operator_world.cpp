@@ -100,6 +100,11 @@ live::DatabaseState HealthyWorld::database(const live::DatabaseTarget& target) c
   return state;
 }
 
+live::AuthState HealthyWorld::auth(const live::AuthTarget& target) const {
+  if (database_up && lookups_work) return {target.token, live::Outcome::kOk, "", ""};
+  return {target.token, live::Outcome::kFailed, "spec.pgbouncer.auth.query", "not allowed"};
+}
+
 std::string HealthyWorld::loaded(const std::string& pod_uid) const {
   const auto found = loaded_.find(pod_uid);
   return found == loaded_.end() ? "" : found->second;
@@ -270,6 +275,7 @@ class OperatorWorld::FakeLive final : public reconcile::LiveLoop {
       const bool tried = states_[key].database.token != target.database->token;
       if (state.database.refused && tried && !target.database->refused_before) ++world_.wrong_tries;
     }
+    if (target.auth) state.auth = world_.auth(*target.auth);
     for (const live::PodTarget& pod : target.pods) {
       const bool told = !pod.reload_to.empty();
       if (told) world_.reload(server_, pod.name, pod.uid);

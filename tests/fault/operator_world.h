@@ -61,6 +61,7 @@ class WorldTransport final : public kube::HttpTransport {
 class HealthyWorld {
  public:
   live::DatabaseState database(const live::DatabaseTarget& target) const;
+  live::AuthState auth(const live::AuthTarget& target) const;
   // The StatefulSet controller and the kubelet, one small step. True: something changed.
   bool cluster_step(FakeApiServer& server);
   // What SHOW CONFIG of a pod has as its marker, and the certificate that new sessions are shown.
@@ -74,6 +75,7 @@ class HealthyWorld {
   bool database_up = true;
   std::string wrong_password;  // that the database refuses
   int wrong_tries = 0;         // with it, where one more may be punished
+  bool lookups_work = true;
 
  private:
   bool step_one(FakeApiServer& server, const Object& set);

@@ -259,6 +259,53 @@ void authority_of_the_project_changed(OperatorWorld& world) {
   ASSERT_TRUE(world.settle());
 }
 
+// ---- many users
+
+Object login_of(const char* password) {
+  return {{"username", base64_encode("lookup")}, {"password", base64_encode(password)}};
+}
+
+bool is_said(const OperatorWorld& world, const char* condition) {
+  return world.end_state().find(condition) != std::string::npos;
+}
+
+// Wanted before the Secret of the role is there; the query works only after a while.
+void many_users(OperatorWorld& world) {
+  world.user_edits([](Object& spec) {
+    spec["pgbouncer"]["auth"] = {{"mode", "Query"}, {"userSecretRef", {{"name", "lookup"}}}};
+  });
+  ASSERT_TRUE(world.settle());
+  ASSERT_TRUE(is_said(world, "ConfigurationValid False SecretNotFound")) << world.end_state();
+  world.world().lookups_work = false;
+  make_secret(world, "lookup", login_of("l00k"));
+  ASSERT_TRUE(world.settle());
+  ASSERT_TRUE(is_said(world, "ConfigurationValid False AuthQueryFailed")) << world.end_state();
+  ASSERT_TRUE(is_said(world, "PoolerAvailable True")) << world.end_state();
+  world.world().lookups_work = true;
+  ASSERT_TRUE(world.settle());
+  ASSERT_TRUE(is_said(world, "Ready True")) << world.end_state();
+}
+
+void create_with_many_users(OperatorWorld& world) {
+  create(world);
+  many_users(world);
+}
+
+// The role's Secret has another password, goes, and comes back; then there is one user again.
+void secret_of_the_role_changed_and_gone(OperatorWorld& world) {
+  change_secret(world, "lookup", login_of("another"));
+  ASSERT_TRUE(world.settle());
+  world.server().erase(kube::Secret::kType, {"shop", "lookup"});
+  ASSERT_TRUE(world.settle());
+  ASSERT_TRUE(is_said(world, "ConfigurationValid False SecretNotFound")) << world.end_state();
+  ASSERT_TRUE(is_said(world, "PoolerAvailable True")) << world.end_state();
+  make_secret(world, "lookup", login_of("a third"));
+  ASSERT_TRUE(world.settle());
+  ASSERT_TRUE(is_said(world, "Ready True")) << world.end_state();
+  world.user_edits([](Object& spec) { spec["pgbouncer"].erase("auth"); });
+  ASSERT_TRUE(world.settle());
+}
+
 // `before` goes well; the faults are at each write of `story`.
 struct Case {
   const char* name;
@@ -319,6 +366,8 @@ INSTANTIATE_TEST_SUITE_P(
             Case{"ClientTls", create, client_tls_made_renewed_and_gone},
             Case{"Certificate", create_with_client_tls, certificate_broken_refused_and_mended},
             Case{"DatabaseTls", create, authority_of_the_database_changed},
+            Case{"ManyUsers", create, many_users},
+            Case{"SecretOfTheRole", create_with_many_users, secret_of_the_role_changed_and_gone},
             Case{"Supabase", nothing, hosted_project},
             Case{"SupabaseTls", create_project, authority_of_the_project_changed}),
         testing::Values(Named{"Crash", Fault::kCrash}, Named{"ResponseLost", Fault::kResponseLost},

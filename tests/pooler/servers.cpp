@@ -252,7 +252,8 @@ pgbouncer::Revision PgBouncer::render(int floor) const {
   rendered.spec.pool_mode = pool_mode_;
   rendered.spec.pgbouncer.parameters = parameters_;
   rendered.spec.client_tls = client_tls_;
-  return pgbouncer::render(rendered, {database_, admin_, floor, "", certificates_});
+  rendered.spec.pgbouncer.auth = auth_;
+  return pgbouncer::render(rendered, {database_, admin_, floor, "", certificates_, auth_user_});
 }
 
 void PgBouncer::start(int floor) {

@@ -77,6 +77,12 @@ class PgBouncer {
   // From the next start on.
   void set_pool_mode(api::PoolMode mode) { pool_mode_ = mode; }
   void set_parameters(api::Texts parameters) { parameters_ = std::move(parameters); }
+  // spec.pgbouncer.auth with mode Query; `query`: empty for the default.
+  void set_lookups(engine::pgbouncer::AuthUser by, std::string query = {}) {
+    auth_.mode = api::PoolerAuth::Mode::kQuery;
+    auth_.query = std::move(query);
+    auth_user_ = std::move(by);
+  }
   void set_client_tls(api::ClientTls::Mode mode, Certificates certificates) {
     client_tls_ = {mode, "orders-tls"};
     certificates_ = std::move(certificates);
@@ -112,6 +118,8 @@ class PgBouncer {
   urls::Connection database_;
   api::PoolMode pool_mode_ = api::PoolMode::kTransaction;
   api::Texts parameters_;
+  api::PoolerAuth auth_;
+  engine::pgbouncer::AuthUser auth_user_;
   api::ClientTls client_tls_;
   Certificates certificates_;  // that clients are shown
   engine::Admin admin_;

@@ -69,7 +69,7 @@ constexpr Setting other_in_124(std::string_view initial, Setting setting) {
 
 constexpr std::string_view kBudget = "spec.budget.serverConnections decides it";
 constexpr std::string_view kClients = "spec.scaling.clientsPerReplica decides it";
-constexpr std::string_view kLogins = "clients log in as the user of spec.database.secretRef";
+constexpr std::string_view kLogins = "spec.pgbouncer.auth decides who may log in";
 constexpr std::string_view kClientTls = "TLS with clients is set up by spec.clientTLS";
 constexpr std::string_view kServerTls = "TLS with the server is set up by spec.database.tls";
 constexpr std::string_view kLog = "the log is the pod's standard error";

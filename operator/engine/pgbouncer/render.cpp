@@ -5,6 +5,7 @@
 
 #include "base/crypto.h"
 #include "base/strings.h"
+#include "engine/pgbouncer/auth_query.h"
 #include "engine/pgbouncer/console.h"
 #include "engine/pgbouncer/parameters.h"
 #include "engine/pgbouncer/workload.h"
@@ -31,6 +32,8 @@ constexpr std::string_view kMarker = "syslog_ident = ";
 constexpr char kBack = '+';
 constexpr std::size_t kHashDigits = 16;
 constexpr std::string_view kOddDatabaseKey = "app";
+constexpr std::string_view kAuthDatabaseKey = "pooler_operator_auth";
+constexpr std::string_view kAuthQuerySetting = "auth_query";
 constexpr std::string_view kCaBundle = "/etc/ssl/certs/ca-certificates.crt";
 
 bool is_key(std::string_view name) {
@@ -78,15 +81,48 @@ std::string joined_hosts(const urls::Connection& database) {
   return hosts;
 }
 
-std::string databases_ini(const api::PoolerConfig& config, const urls::Connection& database) {
-  std::string text = "[databases]\n" + client_database_name(database) +
-                     " = host=" + quoted(joined_hosts(database)) +
+// An entry of [databases] for this database; `users`: who comes in, and as whom.
+std::string database_entry(std::string_view key, const urls::Connection& database,
+                           const std::string& users) {
+  std::string text = std::string(key) + " = host=" + quoted(joined_hosts(database)) +
                      " port=" + quoted(std::to_string(database.hosts.front().port)) +
-                     " dbname=" + quoted(database.database) + " user=" + quoted(database.user);
+                     " dbname=" + quoted(database.database) + users;
   // libpq tries its hosts in order, PgBouncer by default takes them in turn.
   const bool random = database.parameter("load_balance_hosts") == "random";
   if (database.hosts.size() > 1 && !random) text += " load_balance_hosts='disable'";
-  text += "\n\n[peers]\n";
+  return text + "\n";
+}
+
+std::string hash_of(std::string_view key, const std::vector<std::string_view>& files) {
+  std::string message;
+  for (const auto file : files) message += std::to_string(file.size()) + ":" + std::string(file);
+  return hex_encode(hmac_sha256(key, message)).substr(0, kHashDigits);
+}
+
+// The entry for the lookups. What is asked without a schema is looked for in pg_catalog; in pool
+// mode session that would be undone after each lookup. Another login makes another connect_query,
+// and that, on RELOAD, another connection: an open one would say nothing of the new password.
+std::string auth_entry(const Inputs& inputs) {
+  const std::string login =
+      hash_of(inputs.admin.hash_key, {inputs.auth_user.name, inputs.auth_user.password});
+  return database_entry(
+      kAuthDatabaseKey, inputs.database,
+      " pool_mode='transaction' pool_size='1' max_db_connections='1' connect_query=" +
+          quoted("SET search_path = pg_catalog, pg_temp /* " + login + " */"));
+}
+
+std::string databases_ini(const api::PoolerConfig& config, const Inputs& inputs) {
+  const std::string key = client_database_name(inputs.database);
+  std::string text = "[databases]\n";
+  if (api::has_many_users(config.spec)) {
+    text += database_entry(
+        key, inputs.database,
+        " auth_user=" + quoted(inputs.auth_user.name) + " auth_dbname=" + quoted(kAuthDatabaseKey));
+    text += auth_entry(inputs);
+  } else {
+    text += database_entry(key, inputs.database, " user=" + quoted(inputs.database.user));
+  }
+  text += "\n[peers]\n";
   for (int ordinal = 0; ordinal < ordinals(config); ++ordinal) {
     text +=
         std::to_string(ordinal + 1) + " = host=" +
@@ -145,9 +181,12 @@ void add_tls(Settings& lines, const api::PoolerConfig& config, const Inputs& inp
   }
 }
 
+// Connections of each pod that only look users up.
+int lookups(const api::PoolerConfig& config) { return api::has_many_users(config.spec) ? 1 : 0; }
+
 // What the operator sets by itself; the user's parameters come into it.
 Settings own_settings(const api::PoolerConfig& config, const Inputs& inputs) {
-  const std::string floor = std::to_string(inputs.floor);
+  const std::string pool = std::to_string(inputs.floor - lookups(config));
   const int clients = 4 * config.spec.scaling.clients_per_replica;
   Settings lines = {
       {"listen_addr", "*"},
@@ -160,11 +199,14 @@ Settings own_settings(const api::PoolerConfig& config, const Inputs& inputs) {
       {"max_client_conn", std::to_string(clients)},
       // What this replica may hold of the server: a pool_size of its own in [databases] would stop
       // SET from changing it, and 0 would mean no limit.
-      {kFloorSetting, floor},
-      {"max_db_connections", floor},
+      {kFloorSetting, pool},
+      {"max_db_connections", pool},
       {"min_pool_size", "0"},
       {"reserve_pool_size", "0"},
   };
+  if (api::has_many_users(config.spec)) {
+    lines.emplace_back(kAuthQuerySetting, auth_query(config));
+  }
   add_tls(lines, config, inputs);
   const Settings others = {
       {"server_login_retry", "1"},
@@ -210,18 +252,23 @@ std::string settings_ini(const api::PoolerConfig& config, const Inputs& inputs,
 }
 
 // The user's own password is both what clients log in with and what PgBouncer logs in to the server
-// with: the one form that works on all versions, also when it changes.
-std::string userlist(const urls::Connection& database, const Admin& admin) {
-  return userlist_field(database.user) + " " + userlist_field(database.password) + "\n" +
-         userlist_field(kAdminUser) + " " + userlist_field(admin.verifier) + "\n";
+// with: the one form that works on all versions, also when it changes. In mode Query only the auth
+// user has one here.
+std::string userlist(const api::PoolerConfig& config, const Inputs& inputs) {
+  const AuthUser known = api::has_many_users(config.spec)
+                             ? inputs.auth_user
+                             : AuthUser{inputs.database.user, inputs.database.password};
+  return userlist_field(known.name) + " " + userlist_field(known.password) + "\n" +
+         userlist_field(kAdminUser) + " " + userlist_field(inputs.admin.verifier) + "\n";
 }
 
-// What a reload must not take away: the keys of [databases] with their forced users, the names in
-// userlist.txt, and the operator's own entry.
+// What a reload must not take away: the keys of [databases] with their forced users or those that
+// look up the others, the names in userlist.txt, and the operator's own entry.
 std::vector<std::string> identities(std::string_view databases, std::string_view users) {
   std::vector<std::string> list;
   for (const std::string& line : split(databases, '\n')) {
-    const auto user = line.find(" user=");
+    // The first such words: a database's name may hold some, too.
+    const auto user = std::min(line.find(" auth_user="), line.find(" user="));
     if (user == std::string::npos) continue;
     list.push_back(line.substr(0, line.find(' ')) + line.substr(user));
   }
@@ -244,42 +291,49 @@ std::string tls_file(const std::map<std::string, std::string>& files, std::strin
 
 class Checker {
  public:
-  explicit Checker(const urls::Connection& database) : database_(database) {}
-
-  std::vector<api::Problem> check() {
-    check_hosts();
-    check_text("spec.database.name", "the database's name", database_.database, 63);
-    check_text("spec.database.user", "the user's name", database_.user, 63);
-    check_text(kPasswordField, "the password", database_.password, kMaxPasswordBytes);
-    if (database_.user == kAdminUser) {
-      refuse("spec.database.user",
-             "the user is called " + std::string(kAdminUser) +
-                 ", as the operator's own user of the pooler is: use another role");
-    }
-    if (looks_like_a_hash(database_.password)) {
-      refuse(kPasswordField,
-             "the password has the form of a password hash, which PgBouncer would take it for: "
-             "give the role another password");
-    }
-    check_sslmode();
-    return std::move(problems_);
+  explicit Checker(const urls::Connection& database) {
+    check_hosts(database);
+    check_text("spec.database.name", "the database's name", database.database, 63);
+    check_login("spec.database.user", kPasswordField, database.user, database.password);
+    check_sslmode(database);
   }
+  explicit Checker(const AuthUser& user) {
+    constexpr std::string_view kField = "spec.pgbouncer.auth.userSecretRef";
+    check_login(kField, kField, user.name, user.password);
+  }
+
+  std::vector<api::Problem> problems() { return std::move(problems_); }
 
  private:
   static constexpr std::string_view kPasswordField = "spec.database.secretRef.keys.password";
 
-  void check_hosts() {
+  void check_login(std::string_view user_field, std::string_view password_field,
+                   const std::string& user, const std::string& password) {
+    check_text(user_field, "the user's name", user, 63);
+    check_text(password_field, "the password", password, kMaxPasswordBytes);
+    if (user == kAdminUser) {
+      refuse(user_field, "the user is called " + std::string(kAdminUser) +
+                             ", as the operator's own user of the pooler is: use another role");
+    }
+    if (looks_like_a_hash(password)) {
+      refuse(password_field,
+             "the password has the form of a password hash, which PgBouncer would take it for: "
+             "give the role another password");
+    }
+  }
+
+  void check_hosts(const urls::Connection& database) {
     constexpr std::string_view kField = "spec.database.host";
-    if (database_.hosts.empty()) return refuse(kField, "no host is given");
-    for (const auto& host : database_.hosts) {
+    if (database.hosts.empty()) return refuse(kField, "no host is given");
+    for (const auto& host : database.hosts) {
       if (!urls::is_host(host.host)) refuse(kField, "a host is neither a name nor an address");
       if (host.port < 1 || host.port > 65535) refuse(kField, "a port is not from 1 to 65535");
-      if (host.port != database_.hosts.front().port) {
+      if (host.port != database.hosts.front().port) {
         refuse(kField, "PgBouncer can't have several hosts with different ports: give one host");
       }
     }
-    const std::string wanted = database_.parameter("target_session_attrs");
-    if (database_.hosts.size() > 1 && !wanted.empty() && wanted != "any") {
+    const std::string wanted = database.parameter("target_session_attrs");
+    if (database.hosts.size() > 1 && !wanted.empty() && wanted != "any") {
       refuse(kField,
              "PgBouncer can't look for the right one among several hosts "
              "(target_session_attrs): give one host name that leads to it");
@@ -291,7 +345,7 @@ class Checker {
     add(urls::check_text(field, what, value, longest));
   }
 
-  void check_sslmode() { add(urls::check_sslmode(database_)); }
+  void check_sslmode(const urls::Connection& database) { add(urls::check_sslmode(database)); }
 
   // "md5" and 32 hex digits, or a SCRAM verifier.
   static bool looks_like_a_hash(std::string_view password) {
@@ -307,15 +361,18 @@ class Checker {
     problems_.push_back({std::string(api::reason::kSecretInvalid), std::string(field), message});
   }
 
-  const urls::Connection& database_;
   std::vector<api::Problem> problems_;
 };
 
 }  // namespace
 
 std::vector<api::Problem> check(const urls::Connection& database) {
-  return Checker(database).check();
+  return Checker(database).problems();
 }
+
+std::vector<api::Problem> check(const AuthUser& user) { return Checker(user).problems(); }
+
+int least_floor(const api::PoolerConfig& config) { return 1 + lookups(config); }
 
 int ordinals(const api::PoolerConfig& config) { return config.spec.scaling.max_replicas + 1; }
 
@@ -324,8 +381,11 @@ Revision render(const api::PoolerConfig& config, const Inputs& inputs) {
   assert(check_parameters(config.spec.pgbouncer.parameters).empty());
   assert((api::mode_of(config.spec.client_tls) == api::ClientTls::Mode::kDisabled) ==
          inputs.client_tls.chain.empty());
-  const std::string databases = databases_ini(config, inputs.database);
-  const std::string users = userlist(inputs.database, inputs.admin);
+  assert(inputs.floor >= least_floor(config));
+  assert(check_auth_query(config).empty());
+  assert(!api::has_many_users(config.spec) || check(inputs.auth_user).empty());
+  const std::string databases = databases_ini(config, inputs);
+  const std::string users = userlist(config, inputs);
   const std::string unmarked = settings_ini(config, inputs, "");
   Revision revision;
   // The names of the TLS files are among the settings, and tell what is in them.
@@ -338,7 +398,8 @@ Revision render(const api::PoolerConfig& config, const Inputs& inputs) {
 }
 
 std::string client_database_name(const urls::Connection& database) {
-  const bool usable = is_key(database.database) && database.database != kConsoleDatabase;
+  const bool usable = is_key(database.database) && database.database != kConsoleDatabase &&
+                      database.database != kAuthDatabaseKey;
   return usable ? database.database : std::string(kOddDatabaseKey);
 }
 
@@ -393,7 +454,8 @@ std::string marker_of_pod_file(std::string_view text) {
 std::optional<int> floor_of(std::string_view pgbouncer_ini) {
   const auto floor = parse_integer(setting_of(pgbouncer_ini, kFloorSetting).value_or(""));
   if (!floor || *floor < 1 || *floor > 1'000'000) return std::nullopt;
-  return static_cast<int>(*floor);
+  const int looks_up = setting_of(pgbouncer_ini, kAuthQuerySetting) ? 1 : 0;
+  return static_cast<int>(*floor) + looks_up;
 }
 
 std::string reload_obstacle(const std::map<std::string, std::string>& files,
@@ -414,7 +476,7 @@ std::string reload_obstacle(const std::map<std::string, std::string>& files,
   }
   if (identities(old_databases, file(before, kUsersSuffix)) !=
       identities(file(after, kDatabasesSuffix), file(after, kUsersSuffix))) {
-    return "the database's name or a user is another";
+    return "the database's name, a user, or who may be one is another";
   }
   return {};
 }

@@ -103,7 +103,7 @@ TEST(Crd, DefaultsAreThoseOfTheOperator) {
     EXPECT_EQ(given.spec.service.port, bare.spec.service.port);
     EXPECT_EQ(given.spec.network_policy.enabled, bare.spec.network_policy.enabled);
     EXPECT_EQ(given.spec.pod_disruption_budget, bare.spec.pod_disruption_budget);
-    EXPECT_EQ(given.spec.pgbouncer.paused, bare.spec.pgbouncer.paused);
+    EXPECT_EQ(given.spec.pgbouncer, bare.spec.pgbouncer) << path;
     if (given.spec.supabase) {
       EXPECT_EQ(given.spec.supabase->direct, Supabase().direct);
       EXPECT_EQ(given.spec.supabase->token_secret_key, Supabase().token_secret_key);
@@ -114,7 +114,7 @@ TEST(Crd, DefaultsAreThoseOfTheOperator) {
     }
     ++defaults;
   });
-  EXPECT_EQ(defaults, 26);
+  EXPECT_EQ(defaults, 29);
 }
 
 TEST(Crd, RangesAreThoseOfValidate) {

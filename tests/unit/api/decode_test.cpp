@@ -42,6 +42,9 @@ TEST(Decode, ReadsEveryField) {
                                           "direct": {"sslmode": ""}},
                            "labels": {"team": "shop"}, "annotations": {"a.b/c": "d e"}},
       "pgbouncer": {"image": "pgbouncer:test", "paused": true,
+                    "auth": {"mode": "Query", "query": "SELECT $1, 'x'",
+                             "userSecretRef": {"name": "lookup",
+                                               "keys": {"user": "u", "password": "p"}}},
                     "parameters": {"log_stats": "0", "a": ""}},
       "clientTLS": {"mode": "Optional", "secretRef": {"name": "orders-tls"}},
       "service": {"type": "LoadBalancer", "port": 5432, "annotations": {"a/b": ""},
@@ -95,6 +98,9 @@ TEST(Decode, ReadsEveryField) {
   EXPECT_EQ(spec.network_policy.from, R"([{"namespaceSelector":{}}])");
   EXPECT_FALSE(spec.pod_disruption_budget);
   EXPECT_TRUE(spec.pgbouncer.paused);
+  EXPECT_EQ(spec.pgbouncer.auth,
+            (PoolerAuth{PoolerAuth::Mode::kQuery, "lookup", "u", "p", "SELECT $1, 'x'"}));
+  EXPECT_TRUE(has_many_users(spec));
   EXPECT_EQ(spec.pgbouncer.parameters, (Texts{{"log_stats", "0"}, {"a", ""}}));
   EXPECT_EQ(spec.drain.endpoint_propagation_seconds, 7);
   EXPECT_EQ(spec.drain.max_transaction_seconds, 90);

@@ -243,6 +243,62 @@ const Case kCases[] = {
        c.spec.pgbouncer.parameters = {{"a\nb", "\n"}};
      },
      "spec.pgbouncer.parameters"},
+    {"many_users", [](auto& c) { c.spec.pgbouncer.auth.mode = PoolerAuth::Mode::kQuery; }, ""},
+    {"many_users_with_a_role_and_a_query",
+     [](auto& c) {
+       c.spec.pgbouncer.auth = {PoolerAuth::Mode::kQuery, "lookup", "user", "pass.word",
+                                "SELECT * FROM pooler.lookup($1)"};
+     },
+     ""},
+    {"a_role_without_mode_query", [](auto& c) { c.spec.pgbouncer.auth.user_secret = "lookup"; },
+     "spec.pgbouncer.auth"},
+    {"a_query_without_mode_query", [](auto& c) { c.spec.pgbouncer.auth.query = "SELECT $1, 'x'"; },
+     "spec.pgbouncer.auth"},
+    {"keys_without_a_secret",
+     [](auto& c) {
+       c.spec.pgbouncer.auth.mode = PoolerAuth::Mode::kQuery;
+       c.spec.pgbouncer.auth.user_key = "user";
+     },
+     "spec.pgbouncer.auth.userSecretRef.name"},
+    {"odd_secret_of_the_role",
+     [](auto& c) {
+       c.spec.pgbouncer.auth = {PoolerAuth::Mode::kQuery, "A_b", "username", "password", ""};
+     },
+     "spec.pgbouncer.auth.userSecretRef.name"},
+    {"odd_key_of_the_role",
+     [](auto& c) {
+       c.spec.pgbouncer.auth = {PoolerAuth::Mode::kQuery, "lookup", "a b", "password", ""};
+     },
+     "spec.pgbouncer.auth.userSecretRef.keys.user"},
+    {"no_key_of_the_password",
+     [](auto& c) {
+       c.spec.pgbouncer.auth = {PoolerAuth::Mode::kQuery, "lookup", "username", "", ""};
+     },
+     "spec.pgbouncer.auth.userSecretRef.keys.password"},
+    {"query_without_the_name",
+     [](auto& c) {
+       c.spec.pgbouncer.auth.mode = PoolerAuth::Mode::kQuery;
+       c.spec.pgbouncer.auth.query = "SELECT rolname, rolpassword FROM pg_authid";
+     },
+     "spec.pgbouncer.auth.query"},
+    {"query_with_line_break",
+     [](auto& c) {
+       c.spec.pgbouncer.auth.mode = PoolerAuth::Mode::kQuery;
+       c.spec.pgbouncer.auth.query = "SELECT $1, 'x'\nauth_type = trust";
+     },
+     "spec.pgbouncer.auth.query"},
+    {"query_too_long",
+     [](auto& c) {
+       c.spec.pgbouncer.auth.mode = PoolerAuth::Mode::kQuery;
+       c.spec.pgbouncer.auth.query = "SELECT $1, '" + std::string(2048, 'x') + "'";
+     },
+     "spec.pgbouncer.auth.query"},
+    {"hosted_with_many_users",
+     [](auto& c) {
+       hosted(c);
+       c.spec.pgbouncer.auth.mode = PoolerAuth::Mode::kQuery;
+     },
+     "spec.pgbouncer"},
     {"too_many_pgbouncer_parameters",
      [](auto& c) {
        for (int i = 0; i < 65; ++i) c.spec.pgbouncer.parameters["p" + std::to_string(i)] = "";

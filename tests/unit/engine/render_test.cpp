@@ -284,6 +284,102 @@ TEST(Render, HashTellsEveryDifferenceAndNothingElse) {
   EXPECT_EQ(hash(config, inputs()), before);
 }
 
+// ---- many users
+
+api::PoolerConfig many_users() {
+  api::PoolerConfig config = orders();
+  config.spec.pgbouncer.auth.mode = api::PoolerAuth::Mode::kQuery;
+  return config;
+}
+
+Inputs with_lookups(const urls::Connection& connection = database()) {
+  Inputs in = inputs(connection);
+  in.auth_user = {"lookup", "l00k"};
+  return in;
+}
+
+TEST(ManyUsers, AreLookedUpOverOneConnectionOfItsOwn) {
+  const Inputs in = with_lookups();
+  const Revision revision = render(many_users(), in);
+  EXPECT_EQ(RenderedFiles(many_users(), in, revision).fault(), "");
+  const std::string databases = file(revision, ".databases.ini");
+  EXPECT_THAT(databases, HasSubstr("[databases]\n"
+                                   "orders = host='db.example.com' port='5433' dbname='orders' "
+                                   "auth_user='lookup' auth_dbname='pooler_operator_auth'\n"
+                                   "pooler_operator_auth = host='db.example.com' port='5433' "
+                                   "dbname='orders' pool_mode='transaction' pool_size='1' "
+                                   "max_db_connections='1' connect_query='SET search_path = "
+                                   "pg_catalog, pg_temp /* "));
+  EXPECT_EQ(databases.find("l00k"), std::string::npos);
+  EXPECT_EQ(file(revision, ".userlist.txt"),
+            "\"lookup\" \"l00k\"\n\"pooler_operator\" \"" + admin().verifier + "\"\n");
+  const std::string settings = file(revision, ".pgbouncer.ini");
+  EXPECT_THAT(settings, HasSubstr("\ndefault_pool_size = 4\nmax_db_connections = 4\n"));
+  EXPECT_THAT(settings, HasSubstr("\nauth_query = SELECT rolname, rolpassword FROM "
+                                  "pg_catalog.pg_authid WHERE "));
+  EXPECT_EQ(floor_of(settings), 5) << "one of them looks users up";
+  EXPECT_EQ(least_floor(many_users()), 2);
+  EXPECT_EQ(least_floor(orders()), 1);
+}
+
+TEST(ManyUsers, ReadBackForEveryHostileText) {
+  std::string ascii;
+  for (char c = 32; c < 127; ++c) ascii += c;
+  for (const std::string& text :
+       {std::string("p@:/?#%& \"'\\"), std::string("pässwörd"), ascii.substr(0, 60),
+        ascii.substr(60), std::string("'"), std::string("\""), std::string(" user='x"),
+        std::string("' auth_user='evil"), std::string("%include /etc/passwd"),
+        std::string("\" \"x")}) {
+    urls::Connection connection = database();
+    connection.user = text;
+    connection.database = text;
+    Inputs in = with_lookups(connection);
+    in.auth_user = {text, text};
+    api::PoolerConfig config = many_users();
+    config.spec.pgbouncer.auth.query = "SELECT $1, 'a = ''[users]'' ; # %include \"x'";
+    ASSERT_EQ(check(in.auth_user).size(), 0U) << text;
+    EXPECT_EQ(RenderedFiles(config, in, render(config, in)).fault(), "") << text;
+  }
+}
+
+TEST(ManyUsers, HashTellsTheLoginAndTheQuery) {
+  std::set<std::string> hashes = {render(orders(), with_lookups()).hash,
+                                  render(many_users(), with_lookups()).hash};
+  Inputs in = with_lookups();
+  in.auth_user.password = "another";
+  hashes.insert(render(many_users(), in).hash);
+  in.auth_user.name = "another";
+  hashes.insert(render(many_users(), in).hash);
+  api::PoolerConfig config = many_users();
+  config.spec.pgbouncer.auth.query = "SELECT $1, 'x'";
+  hashes.insert(render(config, with_lookups()).hash);
+  EXPECT_EQ(hashes.size(), 5U);
+  EXPECT_EQ(render(orders(), with_lookups()).hash, render(orders(), inputs()).hash);
+}
+
+TEST(ManyUsers, AnotherPasswordMakesAnotherConnectionForTheLookups) {
+  Inputs in = with_lookups();
+  const std::string before = file(render(many_users(), in), ".databases.ini");
+  in.auth_user.password = "another";
+  const std::string after = file(render(many_users(), in), ".databases.ini");
+  EXPECT_NE(before, after);
+  EXPECT_EQ(before.substr(0, before.find("/*")), after.substr(0, after.find("/*")));
+}
+
+TEST(CheckAuthUser, RefusesWhatPgbouncerCanNotTake) {
+  EXPECT_TRUE(check(AuthUser{"lookup", "l00k"}).empty());
+  for (const AuthUser& user :
+       {AuthUser{"", "p"}, AuthUser{"u", ""}, AuthUser{"pooler_operator", "p"},
+        AuthUser{std::string(64, 'u'), "p"}, AuthUser{"u\n", "p"}, AuthUser{"u", "p\n"},
+        AuthUser{"u", "p\nx"}, AuthUser{"u", std::string(997, 'p')}, AuthUser{"u\xff", "p"},
+        AuthUser{"u", "SCRAM-SHA-256$4096:a$b:c"}, AuthUser{"u", "md5" + std::string(32, 'a')}}) {
+    const auto problems = check(user);
+    ASSERT_FALSE(problems.empty()) << user.name << " " << user.password;
+    EXPECT_EQ(problems.front().field, "spec.pgbouncer.auth.userSecretRef");
+    EXPECT_EQ(problems.front().reason, api::reason::kSecretInvalid);
+  }
+}
+
 TEST(ClientDatabaseName, IsTheDatabasesOwnWherePgbouncerCanHaveIt) {
   const auto name = [](const std::string& database_name) {
     return client_database_name({.database = database_name});
@@ -445,6 +541,36 @@ TEST_F(ReloadObstacle, WhatWouldCutOrLetIn) {
   changed = inputs();
   changed.floor += 1;
   EXPECT_NE(between(orders(), changed), "");
+}
+
+// The kind of a user's entry never changes in a live process, and none goes.
+TEST_F(ReloadObstacle, AnotherModeOrAnotherRoleThatLooksUp) {
+  EXPECT_NE(between(many_users(), with_lookups()), "");
+  Inputs own = inputs();
+  own.auth_user = {own.database.user, own.database.password};
+  EXPECT_NE(between(many_users(), own), "") << "the names are the same";
+  own.floor += 1;
+  EXPECT_NE(between(many_users(), own), "");
+
+  const Revision before = render(many_users(), with_lookups());
+  const auto obstacle = [&before](const api::PoolerConfig& config, const Inputs& in) {
+    const Revision after = render(config, in);
+    auto files = before.files;
+    files.insert(after.files.begin(), after.files.end());
+    return reload_obstacle(files, before.hash, after.hash);
+  };
+  Inputs changed = with_lookups();
+  changed.auth_user.password = "another";
+  EXPECT_EQ(obstacle(many_users(), changed), "");
+  changed.database.password = "another";
+  changed.database.user = "another";
+  EXPECT_EQ(obstacle(many_users(), changed), "") << "it is looked up as all others are";
+  changed.auth_user.name = "another";
+  EXPECT_NE(obstacle(many_users(), changed), "");
+  api::PoolerConfig config = many_users();
+  config.spec.pgbouncer.auth.query = "SELECT $1, 'x'";
+  EXPECT_EQ(obstacle(config, with_lookups()), "");
+  EXPECT_NE(obstacle(orders(), with_lookups()), "");
 }
 
 TEST_F(ReloadObstacle, WhatIsReadAtTheStartOnly) {

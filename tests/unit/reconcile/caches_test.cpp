@@ -16,6 +16,8 @@ TEST(UsersOfSecret, AreThoseThatReadOrPublishIt) {
                      "clientTLS": {"secretRef": {"name": "tls"}}}})",
                            R"({"metadata": {"name": "b", "namespace": "shop"},
             "spec": {"database": {"secretRef": {"name": "db"}},
+                     "pgbouncer": {"auth": {"mode": "Query",
+                                            "userSecretRef": {"name": "lookup"}}},
                      "clientTLS": {"mode": "Disabled", "secretRef": {"name": "tls"}}}})",
                            R"({"metadata": {"name": "c", "namespace": "other"},
             "spec": {"database": {"secretRef": {"name": "db"}}}})",
@@ -42,7 +44,9 @@ TEST(UsersOfSecret, AreThoseThatReadOrPublishIt) {
   for (const char* name : {"project-db", "supabase-ca", "token", "d-pooler"}) {
     EXPECT_THAT(users(name), testing::ElementsAre("shop/d")) << name;
   }
-  EXPECT_THAT(users("b-pooler"), testing::ElementsAre("shop/b"));
+  for (const char* name : {"b-pooler", "lookup"}) {
+    EXPECT_THAT(users(name), testing::ElementsAre("shop/b")) << name;
+  }
   EXPECT_THAT(users("c-pooler"), testing::IsEmpty());
 }
 
