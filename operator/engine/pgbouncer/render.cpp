@@ -134,12 +134,6 @@ std::string databases_ini(const api::PoolerConfig& config, const Inputs& inputs)
 
 using Settings = std::vector<std::pair<std::string_view, std::string>>;
 
-std::string hash_of(std::string_view key, const std::vector<std::string_view>& files) {
-  std::string message;
-  for (const auto file : files) message += std::to_string(file.size()) + ":" + std::string(file);
-  return hex_encode(hmac_sha256(key, message)).substr(0, kHashDigits);
-}
-
 // A file of certificates or a key: what it holds, and the setting that leads to it.
 struct TlsFile {
   std::string_view setting;
