@@ -213,7 +213,7 @@ kube::ApiResult<Observed> Observer::observe(const PoolerConfigObject& object) {
     seen.token_secret = std::move(token).value();
   }
   if (!config.spec.pgbouncer.auth.user_secret.empty()) {
-    auto login = referenced_secret(at(config.spec.pgbouncer.auth.user_secret));
+    auto login = read(config.spec.pgbouncer.auth.user_secret);
     if (!login) return failure(login.error());
     seen.auth_secret = std::move(login).value();
   }

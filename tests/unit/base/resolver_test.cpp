@@ -80,10 +80,12 @@ TEST(WaitFor, NoAnswerInTime) {
 
 TEST(WaitFor, IsCalledBack) {
   Silent silent;
-  std::stop_source stop;
   const auto began = std::chrono::steady_clock::now();
-  std::jthread other([&stop] { stop.request_stop(); });
-  EXPECT_FALSE(wait_for(silent, std::chrono::hours(1), stop.get_token()));
+  std::jthread waiting([&silent](std::stop_token stop) {
+    EXPECT_FALSE(wait_for(silent, std::chrono::hours(1), stop));
+  });
+  waiting.request_stop();
+  waiting.join();
   EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::minutes(1));
 }
 
