@@ -111,7 +111,7 @@ TEST_F(AuthProbeTest, WordsAboutValuesAreNotRepeated) {
 
 TEST_F(AuthProbeTest, ANewOneWaitsUntilTheServerCountsTheOldOneNoMore) {
   answers(failure(Refusal{"42501", "no"}));
-  Watched watched(world_.server);
+  Watched watched(world_.server, world_.refusals);
   LiveTarget target;
   target.auth = lookup();
   watched.set_target(target, world_.now());
