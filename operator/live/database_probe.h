@@ -1,8 +1,8 @@
 // The operator's one connection to the database of a PoolerConfig: does a login work, what are the
 // limits, and can it be written? The connection is counted in the budget, so there are never two.
 // Only a new login tells where the name leads now, so none lasts long: kSessionLasts, and
-// kUnsettledLasts for kUnsettledFor after a change. A login with SCRAM costs libpq 13 ms of CPU,
-// which is nearly all that an operator at rest uses.
+// kUnsettledLasts for kUnsettledFor after a change. A login with SCRAM costs libpq 13 ms of CPU:
+// most of what an operator at rest uses.
 #pragma once
 
 #include <map>
