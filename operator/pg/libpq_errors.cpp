@@ -53,10 +53,11 @@ Error::Kind read_kind(std::string_view text) {
     if (contains(text, std::strerror(code))) return Kind::kUnreachable;
   }
   if (contains(text, std::strerror(ETIMEDOUT))) return Kind::kTimeout;
-  constexpr std::array<std::pair<std::string_view, Kind>, 9> kWords = {{
+  constexpr std::array<std::pair<std::string_view, Kind>, 10> kWords = {{
       {"expected authentication request", Kind::kOther},
       {"SSL", Kind::kTls},
       {"certificate", Kind::kTls},
+      {"private key file", Kind::kTls},
       {"server closed the connection", Kind::kLost},
       {"Connection reset", Kind::kLost},
       {"no password supplied", Kind::kAuthentication},
