@@ -47,7 +47,7 @@ class Watched {
   pg::SessionFactory& sessions_;
   Refusals& refusals_;
   std::unique_ptr<DatabaseProbe> database_;
-  MonotonicTime database_free_at_;   // no login before: an earlier one may still count
+  MonotonicTime database_free_at_;  // no login before: an earlier one may still count
   std::unique_ptr<AuthProbe> auth_;
   MonotonicTime auth_free_at_;       // as database_free_at_
   std::map<std::string, Pod> pods_;  // by uid

@@ -278,9 +278,10 @@ class Resolver {
     const auto mode = api::mode_of(database_.tls);
     if (!mode && !database_.tls.client_secret.empty() &&
         connection.parameter("sslmode") == "disable") {
-      invalid("uri", uri_key_,
-              "says sslmode=disable, and spec.database.tls.clientCertSecretRef is only ever shown on "
-              "an encrypted connection: take one of them out");
+      invalid(
+          "uri", uri_key_,
+          "says sslmode=disable, and spec.database.tls.clientCertSecretRef is only ever shown on "
+          "an encrypted connection: take one of them out");
     }
     if (!mode) return;
     std::erase_if(connection.parameters, [](const auto& each) { return each.first == "sslmode"; });
