@@ -56,7 +56,7 @@ bool is_hash(std::string_view text) {
 }
 
 // A value of [databases] and [peers]: quotes doubled, a backslash is itself (measured).
-std::string quoted(std::string_view value) {
+std::string ini_quoted(std::string_view value) {
   std::string text = "'";
   for (const char c : value) {
     if (c == '\'') text += '\'';
@@ -84,9 +84,9 @@ std::string joined_hosts(const urls::Connection& database) {
 // An entry of [databases] for this database; `users`: who comes in, and as whom.
 std::string database_entry(std::string_view key, const urls::Connection& database,
                            const std::string& users) {
-  std::string text = std::string(key) + " = host=" + quoted(joined_hosts(database)) +
-                     " port=" + quoted(std::to_string(database.hosts.front().port)) +
-                     " dbname=" + quoted(database.database) + users;
+  std::string text = std::string(key) + " = host=" + ini_quoted(joined_hosts(database)) +
+                     " port=" + ini_quoted(std::to_string(database.hosts.front().port)) +
+                     " dbname=" + ini_quoted(database.database) + users;
   // libpq tries its hosts in order, PgBouncer by default takes them in turn.
   const bool random = database.parameter("load_balance_hosts") == "random";
   if (database.hosts.size() > 1 && !random) text += " load_balance_hosts='disable'";
@@ -108,26 +108,26 @@ std::string auth_entry(const Inputs& inputs) {
   return database_entry(
       kAuthDatabaseKey, inputs.database,
       " pool_mode='transaction' pool_size='1' max_db_connections='1' connect_query=" +
-          quoted("SET search_path = pg_catalog, pg_temp /* " + login + " */"));
+          ini_quoted("SET search_path = pg_catalog, pg_temp /* " + login + " */"));
 }
 
 std::string databases_ini(const api::PoolerConfig& config, const Inputs& inputs) {
   const std::string key = client_database_name(inputs.database);
   std::string text = "[databases]\n";
   if (api::has_many_users(config.spec)) {
-    text += database_entry(
-        key, inputs.database,
-        " auth_user=" + quoted(inputs.auth_user.name) + " auth_dbname=" + quoted(kAuthDatabaseKey));
+    text += database_entry(key, inputs.database,
+                           " auth_user=" + ini_quoted(inputs.auth_user.name) +
+                               " auth_dbname=" + ini_quoted(kAuthDatabaseKey));
     text += auth_entry(inputs);
   } else {
-    text += database_entry(key, inputs.database, " user=" + quoted(inputs.database.user));
+    text += database_entry(key, inputs.database, " user=" + ini_quoted(inputs.database.user));
   }
   text += "\n[peers]\n";
   for (int ordinal = 0; ordinal < ordinals(config); ++ordinal) {
-    text +=
-        std::to_string(ordinal + 1) + " = host=" +
-        quoted(pod_name(config, ordinal) + "." + peers_name(config) + "." + config.ns + ".svc") +
-        " port=" + quoted(std::to_string(kPort)) + "\n";
+    text += std::to_string(ordinal + 1) + " = host=" +
+            ini_quoted(pod_name(config, ordinal) + "." + peers_name(config) + "." + config.ns +
+                       ".svc") +
+            " port=" + ini_quoted(std::to_string(kPort)) + "\n";
   }
   return text;
 }
