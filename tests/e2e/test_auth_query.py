@@ -59,6 +59,15 @@ def who(runner, pooler, role):
     return runner.sql(url_for(pooler, role), "select current_user::text, session_user::text")[0]
 
 
+def who_at_each(runner, pooler, role):
+    """Of each pod, whichever the Service leads to."""
+    data = pooler.secret()
+    for pod in pooler.pods():
+        url = url_of(*role, pod["status"]["podIP"], data["port"], data["database"])
+        assert runner.sql(url, "select session_user::text") == [[role[0]]]
+    return True
+
+
 @pytest.mark.parametrize("version", IMAGES)
 def test_each_as_itself(cluster, namespace, make_pooler, runner, postgres, version):
     db = postgres.database()
@@ -161,11 +170,12 @@ def test_another_password_of_the_role_is_loaded(cluster, namespace, make_pooler,
     lookup.write_secret()
     pooler = make_pooler(db=db, replicas=2, pgbouncer={"auth": auth()}).wait_settled()
     pods, role = pooler.pod_uids(), make_role(postgres)
-    generation = pooler.object("Secret", "-config")["metadata"]["resourceVersion"]
+    files = pooler.object("Secret", "-config")["metadata"]["resourceVersion"]
     lookup.set_password("another one")
     lookup.write_secret()
     wait_for("the files are written", lambda: pooler.object("Secret", "-config")["metadata"][
-        "resourceVersion"] != generation)
+        "resourceVersion"] != files)
+    wait_for("each pod looks up with it", lambda: who_at_each(runner, pooler, role))
     pooler.wait_settled()
     assert pooler.pod_uids() == pods and pooler.restarts() == 0
     assert who(runner, pooler, role) == [role[0], role[0]]

@@ -288,7 +288,12 @@ void many_users(OperatorWorld& world) {
 
 void create_with_many_users(OperatorWorld& world) {
   create(world);
-  many_users(world);
+  make_secret(world, "lookup", login_of("l00k"));
+  world.user_edits([](Object& spec) {
+    spec["pgbouncer"]["auth"] = {{"mode", "Query"}, {"userSecretRef", {{"name", "lookup"}}}};
+  });
+  ASSERT_TRUE(world.settle());
+  ASSERT_TRUE(is_said(world, "Ready True")) << world.end_state();
 }
 
 // The role's Secret has another password, goes, and comes back; then there is one user again.
@@ -321,9 +326,21 @@ void PrintTo(const Case& each, std::ostream* out) { *out << each.name; }
 void PrintTo(const Named& each, std::ostream* out) { *out << each.name; }
 // NOLINTEND(readability-identifier-naming)
 
+// AddressSanitizer looks at each write's code, not at the story's end, and takes ten times as long:
+// there the faults share the writes, so that each write has one. Without it each has them all.
+#ifdef __has_feature
+constexpr bool kShared = __has_feature(address_sanitizer);
+#else
+constexpr bool kShared = false;
+#endif
+
 class EveryFault : public testing::TestWithParam<std::tuple<Case, Named>> {
  protected:
   void SetUp() override { configure_log(LogLevel::kError, LogFormat::kText); }
+  static bool has(int write, Fault fault) {
+    constexpr int kFaults = 5;
+    return !kShared || write % kFaults == static_cast<int>(fault) % kFaults;
+  }
 };
 
 TEST_P(EveryFault, EndsAsWithoutIt) {
@@ -339,6 +356,7 @@ TEST_P(EveryFault, EndsAsWithoutIt) {
   ASSERT_GT(writes - before, 2);
 
   for (int at = before + 1; at <= writes; ++at) {
+    if (!has(at, fault.fault)) continue;
     OperatorWorld world;
     each.before(world);
     world.transport().arm(fault.fault, at);
