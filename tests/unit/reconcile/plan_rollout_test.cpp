@@ -1,5 +1,5 @@
-// How a change comes to the pods: by RELOAD, one of them first, or by replacement; what a pause makes
-// of it. The roll-out's own rules are in rollout_test.cpp.
+// How a change comes to the pods: by RELOAD, one of them first, or by replacement; what a pause
+// makes of it. The roll-out's own rules are in rollout_test.cpp.
 #include <gtest/gtest.h>
 
 #include <utility>
