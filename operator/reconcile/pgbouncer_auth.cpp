@@ -24,10 +24,9 @@ void PgBouncerAuth::read_secret() {
   const api::PoolerAuth& auth = round_.config.spec.pgbouncer.auth;
   const std::string secret = "Secret " + round_.config.ns + "/" + auth.user_secret;
   if (!round_.see.auth_secret) {
-    round_.refuse({std::string(api::reason::kSecretNotFound), std::string(kUserField) + ".name",
-                   secret + " does not exist; create it with the keys " + auth.user_key + " and " +
-                       auth.password_key + ", the login of the role that runs the query"});
-    return;
+    return round_.refuse_missing(kUserField, auth.user_secret,
+                                 "the keys " + auth.user_key + " and " + auth.password_key +
+                                     ", the login of the role that runs the query");
   }
   const auto value = [&](const std::string& key, const char* part) {
     const auto found = round_.see.auth_secret->find(key);

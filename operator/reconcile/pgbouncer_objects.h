@@ -14,13 +14,7 @@ namespace pooler::reconcile {
 class PgBouncerObjects {
  public:
   PgBouncerObjects(PgBouncerRound& round, Writer& writer, PgBouncerPods& pods)
-      : see_(round.see),
-        config_(round.config),
-        plan_(round.plan),
-        found_(round.found),
-        round_(round),
-        writer_(writer),
-        pods_(pods) {}
+      : round_(round), writer_(writer), pods_(pods) {}
 
   // The operator's own Secret, the Services and the NetworkPolicy, where anything may be made.
   void write_base();
@@ -45,11 +39,11 @@ class PgBouncerObjects {
   // Of the revisions in use, and of each ordinal.
   [[nodiscard]] std::map<std::string, std::string> files() const;
 
-  const Observed& see_;
-  const api::PoolerConfig& config_;
-  Plan& plan_;
-  Findings& found_;
   PgBouncerRound& round_;
+  const Observed& see_ = round_.see;
+  const api::PoolerConfig& config_ = round_.config;
+  Plan& plan_ = round_.plan;
+  Findings& found_ = round_.found;
   Writer& writer_;
   PgBouncerPods& pods_;
 };

@@ -44,9 +44,7 @@ class PgBouncerPlan {
     pods_.ask();
     found_.image = round_.image();
     found_.endpoint_pooled = urls::host_ports({.hosts = {pgbouncer::way_in(config_)}});
-    found_.writing = !plan_.writes.empty();
-    plan_.status = judge(see_, found_);
-    plan_.notices = notices(config_.status, plan_.status);
+    round_.conclude();
     pods_.tell_of_move();
     return std::move(plan_);
   }

@@ -14,12 +14,7 @@ namespace pooler::reconcile {
 
 class PgBouncerPods {
  public:
-  explicit PgBouncerPods(PgBouncerRound& round)
-      : see_(round.see),
-        config_(round.config),
-        plan_(round.plan),
-        found_(round.found),
-        round_(round) {}
+  explicit PgBouncerPods(PgBouncerRound& round) : round_(round) {}
 
   [[nodiscard]] std::vector<Ordinal> ordinals() const;
   // A login through the one pod that has a new configuration.
@@ -46,11 +41,11 @@ class PgBouncerPods {
   // By the files that it has loaded.
   [[nodiscard]] std::string wait_limit(const ObservedPod& pod) const;
 
-  const Observed& see_;
-  const api::PoolerConfig& config_;
-  Plan& plan_;
-  Findings& found_;
   PgBouncerRound& round_;
+  const Observed& see_ = round_.see;
+  const api::PoolerConfig& config_ = round_.config;
+  Plan& plan_ = round_.plan;
+  Findings& found_ = round_.found;
 };
 
 }  // namespace pooler::reconcile

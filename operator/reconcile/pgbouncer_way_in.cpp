@@ -23,7 +23,7 @@ urls::Connection pooled_way(const PgBouncerRound& round) {
 }
 
 void PgBouncerWayIn::try_it() {
-  const api::Condition* before = config_.status.find(api::condition::kPoolerAvailable);
+  const api::Condition* before = round_.config.status.find(api::condition::kPoolerAvailable);
   const bool was_available = before != nullptr && before->status == ConditionStatus::kTrue;
   found_.way_in_proven = true;
   if (!found_.database || !round_.admin) return;
@@ -32,12 +32,13 @@ void PgBouncerWayIn::try_it() {
   if (round_.paused() || round_.immediate() || !found_.target || see_.client.cluster_ip.empty()) {
     return;
   }
-  const auto pooled = urls::with_parameters(way, config_.spec.connection_secret.pooled_parameters);
+  const auto pooled =
+      urls::with_parameters(way, round_.config.spec.connection_secret.pooled_parameters);
   const bool to_publish =
       see_.published.ownership != Ownership::kForeign && !publisher_.is_current();
   const std::string serving = serving_pods();
   found_.way_in_proven = was_available;
-  if (plan_.target.verification || serving.empty() ||
+  if (round_.plan.target.verification || serving.empty() ||
       (was_available && !(to_publish && all_loaded())))
     return;
 
@@ -45,7 +46,7 @@ void PgBouncerWayIn::try_it() {
   const std::string shown = all_loaded() ? round_.certificate() : "";
   const std::string token =
       token_of(token_of(pooled) + " " + see_.client.cluster_ip + " " + serving + shown);
-  plan_.target.verification = {pooled, see_.client.cluster_ip, token, shown};
+  round_.plan.target.verification = {pooled, see_.client.cluster_ip, token, shown};
   const live::VerificationState& state = see_.live.verification;
   if (state.token != token || state.outcome == live::Outcome::kUnknown) return;
   trial_ = &state;

@@ -16,12 +16,7 @@ namespace pooler::reconcile {
 class PgBouncerWayIn {
  public:
   PgBouncerWayIn(PgBouncerRound& round, Publisher& publisher)
-      : see_(round.see),
-        config_(round.config),
-        plan_(round.plan),
-        found_(round.found),
-        round_(round),
-        publisher_(publisher) {}
+      : round_(round), publisher_(publisher) {}
 
   // A query through the Service is tried where something depends on it: new URLs to publish, or a
   // pooler that served nobody before (the node's proxies learn of its pods a little later than the
@@ -37,11 +32,9 @@ class PgBouncerWayIn {
   // Were these very URLs tried, through these very pods? If not, the verdict says what is missing.
   bool verified();
 
-  const Observed& see_;
-  const api::PoolerConfig& config_;
-  Plan& plan_;
-  Findings& found_;
   PgBouncerRound& round_;
+  const Observed& see_ = round_.see;
+  Findings& found_ = round_.found;
   Publisher& publisher_;
   // Of the way in, as it is now; null: no answer yet.
   const live::VerificationState* trial_ = nullptr;

@@ -48,6 +48,12 @@ void Round::tell_end(const char* field, const CheckedCertificates& read) {
                                            : " is valid until " + rfc3339(*read.end);
 }
 
+void Round::conclude() {
+  found.writing = !plan.writes.empty();
+  plan.status = judge(see, found);
+  plan.notices = notices(config.status, plan.status);
+}
+
 std::map<std::string, std::string> PgBouncerRound::known_files() const {
   std::map<std::string, std::string> files;
   if (found.target) files = found.target->files;

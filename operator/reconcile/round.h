@@ -38,6 +38,8 @@ struct Round {
   // When a certificate expires, which is no event: `field` names its Secret. One that has, and is
   // in use, is told, and holds nothing back.
   void tell_end(const char* field, const CheckedCertificates& read);
+  // What a person is told of all that was found and is written: the status, and what is news in it.
+  void conclude();
   [[nodiscard]] bool immediate() const { return api::publishes_at_once(config.spec); }
 };
 

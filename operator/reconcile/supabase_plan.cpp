@@ -38,9 +38,7 @@ class SupabasePlan {
     publish();
     found_.availability = project_.availability();
     found_.loading = project_.loading();
-    found_.writing = !plan_.writes.empty();
-    plan_.status = judge(see_, found_);
-    plan_.notices = notices(config_.status, plan_.status);
+    round_.conclude();
     claim();
     return std::move(plan_);
   }

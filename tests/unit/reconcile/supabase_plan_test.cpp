@@ -2,16 +2,13 @@
 
 #include <gtest/gtest.h>
 
-#include <map>
-#include <memory>
 #include <string>
 #include <string_view>
 
 #include "base/json.h"
-#include "base/strings.h"
-#include "engine/secrets.h"
 #include "fault/certificates.h"
 #include "kube/kinds.h"
+#include "unit/reconcile/plan_fixture.h"
 
 namespace pooler::reconcile {
 namespace {
@@ -22,45 +19,23 @@ constexpr const char* kToldHost = "aws-1-eu-central-1.pooler.supabase.com";
 constexpr const char* kDirectUrl =
     "postgresql://postgres:s3cret@db.abcdefghijklmnopqrst.supabase.co:5432/postgres";
 
-using SecretValues = std::map<std::string, std::string>;
-
-// A world that does what a plan says at once.
-class SupabasePlanTest : public testing::Test {
+// Nothing but Secrets is written.
+class SupabasePlanTest : public PlanFixture {
  protected:
   SupabasePlanTest() {
-    config_ = std::make_shared<api::PoolerConfig>();
-    config_->name = "orders";
-    config_->ns = "shop";
-    config_->uid = "uid-1";
-    config_->generation = 1;
     config_->spec.engine = api::Engine::kSupabase;
-    config_->spec.database.secret_name = "orders-db";
-    config_->spec.connection_secret.name = "orders-pooler";
     config_->spec.supabase.emplace();
     config_->spec.supabase->project_ref = kRef;
     config_->spec.supabase->pooler_host = kGivenHost;
-    see_.database_secret = SecretValues{{"password", "s3cret"}};
-    see_.default_image = "pgbouncer:test";
-    see_.fresh_random.assign(engine::kAdminRandomBytes, 'r');
-    see_.now = WallTime(std::chrono::seconds(1'800'000'000));
+    see_.database_secret = SecretData{{"password", "s3cret"}};
   }
 
-  Plan look() {
-    see_.config = config_;
-    return plan(see_);
-  }
-
-  // One round: the Secrets are written, the status is taken over.
   Plan step() {
-    Plan planned = look();
+    Plan planned = PlanFixture::step();
     for (const Write& each : planned.writes) {
       EXPECT_EQ(each.type, kube::Secret::kType) << each.body;
-      const Json body = parse_json(each.body);
-      const bool admin = body["metadata"]["name"] == "orders-pooler-admin";
-      store(admin ? see_.admin : see_.published, body);
     }
     EXPECT_TRUE(planned.removals.empty() && planned.touches.empty() && planned.trials.empty());
-    config_->status = planned.status;
     return planned;
   }
 
@@ -68,7 +43,7 @@ class SupabasePlanTest : public testing::Test {
   void with_token() {
     config_->spec.supabase->pooler_host.clear();
     config_->spec.supabase->token_secret_name = "supabase";
-    see_.token_secret = SecretValues{{"token", "sbp_t0ken\n"}};
+    see_.token_secret = SecretData{{"token", "sbp_t0ken\n"}};
   }
 
   void api_tells(const std::string& host = kToldHost) {
@@ -84,15 +59,6 @@ class SupabasePlanTest : public testing::Test {
     see_.project.failure = hosted::ApiFailure{lasting, "the API does not want to", std::nullopt};
   }
 
-  void database_answers(int max_connections = 60) {
-    see_.live.database.token = look().target.database->token;
-    see_.live.database.outcome = live::Outcome::kOk;
-    live::Server server;
-    server.identity = "10.0.0.9:5432";
-    server.max_connections = max_connections;
-    see_.live.database.server = server;
-  }
-
   void database_fails(std::string_view reason) {
     see_.live.database = {};
     see_.live.database.token = look().target.database->token;
@@ -106,38 +72,9 @@ class SupabasePlanTest : public testing::Test {
     see_.live.database.refused = true;
   }
 
-  [[nodiscard]] std::string status(const std::string& type) const {
-    const api::Condition* found = config_->status.find(type);
-    return found == nullptr ? "absent"
-                            : std::string(to_string(found->status)) + " " + found->reason;
-  }
-  [[nodiscard]] std::string message(const std::string& type) const {
-    const api::Condition* found = config_->status.find(type);
-    return found == nullptr ? "" : found->message;
-  }
   [[nodiscard]] std::string published(const std::string& key) const {
     const auto found = see_.published.data.find(key);
     return found == see_.published.data.end() ? "" : found->second;
-  }
-
-  std::shared_ptr<api::PoolerConfig> config_;
-  Observed see_;
-
- private:
-  static void store(SecretChild& child, const Json& body) {
-    child.ownership = Ownership::kOurs;
-    child.body = to_bytes(body);
-    child.meta.uid = "uid-of-" + body["metadata"]["name"].get<std::string>();
-    child.meta.name = body["metadata"]["name"];
-    child.meta.ns = "shop";
-    child.meta.annotations.clear();
-    for (const auto& [key, value] : body["metadata"]["annotations"].items()) {
-      child.meta.annotations[key] = value;
-    }
-    child.data.clear();
-    for (const auto& [key, value] : body["data"].items()) {
-      child.data[key] = base64_decode(value.get<std::string>()).value();
-    }
   }
 };
 
@@ -202,9 +139,9 @@ TEST_F(SupabasePlanTest, ARefusedPasswordIsRememberedOverARestart) {
   EXPECT_TRUE(look().writes.empty());
   config_->spec.database.tls.mode = api::DatabaseTls::Mode::kRequire;
   EXPECT_TRUE(look().target.database->refused_before) << "the password is the same";
-  see_.database_secret = SecretValues{{"password", "another"}};
+  see_.database_secret = SecretData{{"password", "another"}};
   EXPECT_FALSE(look().target.database->refused_before) << "other credentials";
-  see_.database_secret = SecretValues{{"password", "s3cret"}};
+  see_.database_secret = SecretData{{"password", "s3cret"}};
   database_answers();
   step();
   EXPECT_FALSE(look().target.database->refused_before) << "it is right by now";
@@ -223,7 +160,7 @@ TEST_F(SupabasePlanTest, ARefusedPasswordIsRememberedThoughItIsNotPublished) {
 TEST_F(SupabasePlanTest, AnotherPasswordIsTriedBeforeItTakesThePlaceOfWhatIsPublished) {
   step();
   const auto before = see_.published.data;
-  see_.database_secret = SecretValues{{"password", "mistyped"}};
+  see_.database_secret = SecretData{{"password", "mistyped"}};
   step();
   EXPECT_EQ(see_.published.data, before);
   EXPECT_EQ(status("SecretPublished"), "False CredentialsPending");
@@ -235,10 +172,10 @@ TEST_F(SupabasePlanTest, AnotherPasswordIsTriedBeforeItTakesThePlaceOfWhatIsPubl
   see_.live = {};  // a restart
   step();
   EXPECT_EQ(see_.published.data, before);
-  see_.database_secret = SecretValues{{"password", "s3cret"}};
+  see_.database_secret = SecretData{{"password", "s3cret"}};
   step();
   EXPECT_EQ(status("SecretPublished"), "True Published") << "what is published needs no proof";
-  see_.database_secret = SecretValues{{"password", "another"}};
+  see_.database_secret = SecretData{{"password", "another"}};
   step();
   database_fails(api::reason::kOperatorCannotReachDatabase);
   step();
@@ -356,10 +293,10 @@ TEST_F(SupabasePlanTest, ATokenThatIsNotThereOrNone) {
   EXPECT_EQ(status("ConfigurationValid"), "False SecretNotFound");
   EXPECT_EQ(status("Stalled"), "absent") << "it may yet appear";
   EXPECT_NE(message("ConfigurationValid").find("shop/supabase"), std::string::npos);
-  see_.token_secret = SecretValues{{"other", "x"}};
+  see_.token_secret = SecretData{{"other", "x"}};
   step();
   EXPECT_EQ(status("ConfigurationValid"), "False SecretKeyMissing");
-  see_.token_secret = SecretValues{{"token", "sbp s3cret\r\nHost: evil"}};
+  see_.token_secret = SecretData{{"token", "sbp s3cret\r\nHost: evil"}};
   const Plan planned = step();
   EXPECT_FALSE(planned.project);
   EXPECT_EQ(status("ConfigurationValid"), "False SecretInvalid");
@@ -377,7 +314,7 @@ TEST_F(SupabasePlanTest, AMissingPasswordKeepsWhatIsPublished) {
       << "nobody has verified them";
   EXPECT_EQ(see_.published.data, before);
   see_.database_secret =
-      SecretValues{{"uri", "postgresql://postgres:s3cret@db.example.com/postgres"}};
+      SecretData{{"uri", "postgresql://postgres:s3cret@db.example.com/postgres"}};
   step();
   EXPECT_EQ(status("ConfigurationValid"), "False SecretInvalid");
   EXPECT_EQ(to_bytes(api::encode(config_->status)).find("s3cret"), std::string::npos);
@@ -387,7 +324,7 @@ TEST_F(SupabasePlanTest, AMissingPasswordKeepsWhatIsPublished) {
 TEST_F(SupabasePlanTest, APasswordWithALineBreakIsToldAndKeepsWhatIsPublished) {
   step();
   const auto before = see_.published.data;
-  see_.database_secret = SecretValues{{"password", "rotated\n"}};
+  see_.database_secret = SecretData{{"password", "rotated\n"}};
   const Plan planned = step();
   EXPECT_EQ(status("ConfigurationValid"), "False SecretInvalid");
   EXPECT_NE(message("ConfigurationValid").find("line break"), std::string::npos);
