@@ -211,8 +211,8 @@ TEST_P(ManyUsers, HostileNamesAndPasswords) {
 
 TEST_P(ManyUsers, HostileLoginsOfTheRoleThatLooksUp) {
   make_role("anna", "pw");
-  for (const std::string text :
-       {"two  words\"s'", "' auth_user='app", "\" \"x", "back\\slash", " pässwörd ", "%include x"}) {
+  for (const std::string text : {"two  words\"s'", "' auth_user='app", "\" \"x", "back\\slash",
+                                 " pässwörd ", "%include x"}) {
     make_role(text, text);
     grant(text);
     PgBouncer pooler(GetParam(), database_);
