@@ -17,6 +17,8 @@ DRIVERS = {"uri": {"libpq", "asyncpg", "node-postgres", "postgres.js", "pgx", "l
            "sqlalchemy": {"SQLAlchemy"}}
 # See KNOWN in tests/drivers/judge.py: these read one host only.
 ONE_HOST = {"node-postgres", "lib/pq"}
+# The server has none, and lib/pq wants it where a URL is silent.
+NO_TLS = {"tls": {"mode": "Disable"}}
 
 
 def dial(lines):
@@ -58,14 +60,14 @@ def test_shapes(make_pooler, postgres):
     for number, (shape, secret) in enumerate(SHAPES.items()):
         database = postgres.database(password="p@:/?#%& \"'\\")
         pooler = make_pooler(f"shape-{number}", db=database, secret=secret(database, postgres),
-                             database=spec_of(shape, postgres, database),
+                             database={**spec_of(shape, postgres, database), **NO_TLS},
                              connectionSecret={"keys": KEYS}).wait_ready()
         connects(pooler, f"Secret of {shape}", {**FORMS, **dict.fromkeys(PRESETS["Supabase"], "uri")},
                  several=shape == "several hosts")
 
 
 def test_presets(make_pooler, postgres):
-    pooler = make_pooler(db=postgres.database(password="p@:/?#%& \"'\\"),
+    pooler = make_pooler(db=postgres.database(password="p@:/?#%& \"'\\"), database=NO_TLS,
                          connectionSecret={"keys": KEYS}).wait_ready()
     for preset, variables in {**PRESETS, "None": ()}.items():
         pooler.patch(connectionSecret={"preset": preset})
