@@ -11,9 +11,12 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "hosted/management.h"
+#include "hosted/reader.h"
 #include "kube/transport_cpprest.h"
 #include "kube/watcher.h"
 #include "live/live.h"
+#include "live/targets.h"
 #include "reconcile/reconciler.h"
 #include "serve/server.h"
 
@@ -27,6 +30,7 @@ struct Flags {
   std::string context;
   std::vector<std::string> namespaces;
   std::string pgbouncer_image = "pgbouncer:1.26.1";
+  std::string supabase_api = "https://api.supabase.com";
   std::string http_address;
   int http_port = 8081;
   int workers = 2;
@@ -45,6 +49,10 @@ int parse(int argc, char** argv, Flags& flags) {
                  "namespace to serve, repeatable (default: the whole cluster)");
   app.add_option("--pgbouncer-image", flags.pgbouncer_image,
                  "image of PgBouncer where spec.pgbouncer.image is empty")
+      ->capture_default_str();
+  app.add_option("--supabase-api", flags.supabase_api,
+                 "where Supabase's Management API is, for PoolerConfigs that name a token of it")
+      ->check([](const std::string& url) { return hosted::trouble_with_api_url(url); })
       ->capture_default_str();
   app.add_option("--http-address", flags.http_address,
                  "address of /healthz, /readyz and /metrics (default: all)");
@@ -91,6 +99,23 @@ class LivePart final : public reconcile::LiveLoop {
   live::Live live_;
 };
 
+// The reader of Supabase's Management API as the reconciler sees it.
+class ProjectPart final : public reconcile::ProjectReader {
+ public:
+  ProjectPart(kube::HttpTransport& transport, const Clock& clock,
+              hosted::Reader::OnChange on_change)
+      : reader_(transport, clock, std::move(on_change)) {}
+  void set_target(const std::string& key, const hosted::ProjectTarget& target) override {
+    reader_.set_target(key, target);
+  }
+  void forget(const std::string& key) override { reader_.forget(key); }
+  hosted::ProjectState state(const std::string& key) const override { return reader_.state(key); }
+  hosted::Reader& reader() { return reader_; }
+
+ private:
+  hosted::Reader reader_;
+};
+
 kube::ObjectKey key_of(const std::string& text) {
   const auto slash = text.find('/');
   return {text.substr(0, slash), text.substr(slash + 1)};
@@ -107,7 +132,10 @@ class Operator {
         events_(client_, clock_,
                 {.controller = "pooler.dev/pooler-operator", .instance = instance()}),
         live_(clock_, [this](const std::string& key) { queue_.add(key_of(key)); }),
-        reconciler_(caches_, client_, live_, clock_,
+        management_(management_transport()),
+        projects_(*management_, clock_,
+                  [this](const std::string& key) { queue_.add(key_of(key)); }),
+        reconciler_(caches_, client_, live_, projects_, clock_,
                     {.default_image = flags_.pgbouncer_image,
                      .operator_namespace = cluster.in_pod ? cluster.ns : ""}),
         server_({.address = flags_.http_address, .port = flags_.http_port},
@@ -125,6 +153,7 @@ class Operator {
       return false;
     }
     live_.loop().start();
+    projects_.reader().start();
     for (const auto& watcher : watchers_) watcher->start();
     return true;
   }
@@ -149,6 +178,7 @@ class Operator {
     workers_.reset();
     for (const auto& watcher : watchers_) watcher->stop();
     live_.loop().stop();
+    projects_.reader().stop();
     events_.stop();
     server_.stop();
   }
@@ -188,6 +218,18 @@ class Operator {
       const kube::ClusterConfig& cluster) const {
     return kube::make_cpprest_transport(
         cluster, clock_, {.user_agent = std::string("pooler-operator/") + POOLER_VERSION});
+  }
+
+  // Trusts the authorities of the system, and has no token of its own: each request brings one.
+  [[nodiscard]] std::unique_ptr<kube::HttpTransport> management_transport() const {
+    kube::ClusterConfig config;
+    config.server = flags_.supabase_api;
+    config.ca.file = live::kSystemRoots;
+    return kube::make_cpprest_transport(
+        std::move(config), clock_,
+        {.idle_timeout = std::chrono::seconds(10),
+         .user_agent = std::string("pooler-operator/") + POOLER_VERSION,
+         .max_body_bytes = hosted::kMaxAnswerBytes});
   }
 
   static std::string instance() {
@@ -268,6 +310,8 @@ class Operator {
   Caches caches_;
   kube::EventRecorder events_;
   LivePart live_;
+  std::unique_ptr<kube::HttpTransport> management_;
+  ProjectPart projects_;
   reconcile::Reconciler reconciler_;
   serve::Server server_;
   std::vector<std::unique_ptr<AnyWatcher>> watchers_;
@@ -305,6 +349,9 @@ int run(const Flags& flags) {
     return 1;
   }
   log_info("starting", {{"version", POOLER_VERSION}, {"server", cluster->server}});
+  if (!flags.supabase_api.starts_with("https://")) {
+    log_warning("the Management API is asked without TLS: tokens go in clear");
+  }
   Operator self(flags, *cluster);
   if (!self.start()) return 1;
   std::jthread house([&self](std::stop_token stop) { self.keep_house(stop); });

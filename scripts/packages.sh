@@ -26,6 +26,10 @@ test_packages=(python3 python3-pytest python3-pytest-xdist python3-yaml python3-
 driver_packages=(python3 python3-venv libpostgresql-jdbc-java)
 driver_commands=(node=nodejs npm=npm javac=default-jdk-headless)
 
+# For tests/tutorials, which gets the rest from the registries of its languages.
+tutorial_packages=(python3 python3-venv ruby-activerecord ruby-pg)
+tutorial_commands=(node=nodejs npm=npm mvn=maven javac=default-jdk-headless)
+
 # For the test cluster: command=package, since people get these tools from elsewhere too.
 cluster_commands=(
   containerd=containerd runc=runc buildah=buildah debootstrap=debootstrap gcc=gcc openssl=openssl

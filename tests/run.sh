@@ -92,7 +92,11 @@ ring_pooler() {
   tested pooler "PgBouncer 1.24.1 and 1.26.1" tests/pooler/run.sh
 }
 
-ring_e2e() { tested e2e "on a real cluster" tests/e2e/run.sh "$@"; }
+ring_e2e() {
+  local title="on a real cluster"
+  [[ ${1:-} != --context ]] || title="on $2, without the tutorials"
+  tested e2e "$title" tests/e2e/run.sh "$@"
+}
 
 ring_fuzz() {
   configure fuzz

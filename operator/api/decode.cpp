@@ -6,6 +6,14 @@
 namespace pooler::api {
 namespace {
 
+// An object of which only one field is of interest.
+template <class T>
+void read_member(Reader reader, std::string_view name, T& out) {
+  reader.object([&](std::string_view key, Reader value) {
+    if (key == name) value.read(out);
+  });
+}
+
 void read_keys(Reader reader, SecretKeys& keys) {
   reader.object([&](std::string_view key, Reader value) {
     if (key == "uri") value.read(keys.uri);
@@ -24,6 +32,26 @@ void read_secret_ref(Reader reader, Database& database) {
   });
 }
 
+void read_database_tls(Reader reader, DatabaseTls& tls) {
+  using Mode = DatabaseTls::Mode;
+  reader.object([&](std::string_view key, Reader value) {
+    if (key == "mode") {
+      value.read<Mode>(tls.mode, {{"Disable", Mode::kDisable},
+                                  {"Prefer", Mode::kPrefer},
+                                  {"Require", Mode::kRequire},
+                                  {"VerifyCA", Mode::kVerifyCa},
+                                  {"VerifyFull", Mode::kVerifyFull}});
+    }
+    if (key == "caSecretRef") {
+      value.object([&](std::string_view part, Reader text) {
+        if (part == "name") text.read(tls.ca_secret);
+        if (part == "key") text.read(tls.ca_key);
+      });
+    }
+    if (key == "clientCertSecretRef") read_member(value, "name", tls.client_secret);
+  });
+}
+
 void read_database(Reader reader, Database& database) {
   reader.object([&](std::string_view key, Reader value) {
     if (key == "secretRef") read_secret_ref(value, database);
@@ -31,6 +59,7 @@ void read_database(Reader reader, Database& database) {
     if (key == "port") value.read(database.port);
     if (key == "name") value.read(database.name);
     if (key == "user") value.read(database.user);
+    if (key == "tls") read_database_tls(value, database.tls);
   });
 }
 
@@ -53,14 +82,6 @@ void read_drain(Reader reader, Drain& drain) {
   reader.object([&](std::string_view key, Reader value) {
     if (key == "endpointPropagationSeconds") value.read(drain.endpoint_propagation_seconds);
     if (key == "maxTransactionSeconds") value.read(drain.max_transaction_seconds);
-  });
-}
-
-// An object of which only one field is of interest.
-template <class T>
-void read_member(Reader reader, std::string_view name, T& out) {
-  reader.object([&](std::string_view key, Reader value) {
-    if (key == name) value.read(out);
   });
 }
 
@@ -87,11 +108,68 @@ void read_network_policy(Reader reader, NetworkPolicy& policy) {
   });
 }
 
+void read_auth_user_ref(Reader reader, PoolerAuth& auth) {
+  reader.object([&](std::string_view key, Reader value) {
+    if (key == "name") value.read(auth.user_secret);
+    if (key == "keys") {
+      value.object([&](std::string_view part, Reader text) {
+        if (part == "user") text.read(auth.user_key);
+        if (part == "password") text.read(auth.password_key);
+      });
+    }
+  });
+}
+
+void read_auth(Reader reader, PoolerAuth& auth) {
+  using Mode = PoolerAuth::Mode;
+  reader.object([&](std::string_view key, Reader value) {
+    if (key == "mode") {
+      value.read<Mode>(auth.mode, {{"User", Mode::kUser}, {"Query", Mode::kQuery}});
+    }
+    if (key == "userSecretRef") read_auth_user_ref(value, auth);
+    if (key == "query") value.read(auth.query);
+  });
+}
+
 void read_pgbouncer(Reader reader, PgBouncer& pgbouncer) {
   reader.object([&](std::string_view key, Reader value) {
     if (key == "image") value.read(pgbouncer.image);
     if (key == "parameters") read_texts(value, pgbouncer.parameters);
+    if (key == "auth") read_auth(value, pgbouncer.auth);
     if (key == "paused") value.read(pgbouncer.paused);
+  });
+}
+
+void read_token_ref(Reader reader, Supabase& supabase) {
+  reader.object([&](std::string_view key, Reader value) {
+    if (key == "name") value.read(supabase.token_secret_name);
+    if (key == "key") value.read(supabase.token_secret_key);
+  });
+}
+
+void read_supabase(Reader reader, std::optional<Supabase>& supabase) {
+  reader.object([&](std::string_view key, Reader value) {
+    if (!supabase) supabase.emplace();
+    if (key == "projectRef") value.read(supabase->project_ref);
+    if (key == "poolerHost") value.read(supabase->pooler_host);
+    if (key == "direct") {
+      value.read<SupabaseDirect>(
+          supabase->direct,
+          {{"Direct", SupabaseDirect::kDirect}, {"SessionPooler", SupabaseDirect::kSessionPooler}});
+    }
+    if (key == "managementTokenSecretRef") read_token_ref(value, *supabase);
+  });
+}
+
+void read_client_tls(Reader reader, ClientTls& tls) {
+  using Mode = ClientTls::Mode;
+  reader.object([&](std::string_view key, Reader value) {
+    if (key == "mode") {
+      value.read<Mode>(tls.mode, {{"Disabled", Mode::kDisabled},
+                                  {"Optional", Mode::kOptional},
+                                  {"Required", Mode::kRequired}});
+    }
+    if (key == "secretRef") read_member(value, "name", tls.secret);
   });
 }
 
@@ -158,7 +236,10 @@ void read_connection_secret(Reader reader, ConnectionSecret& secret) {
 void read_spec(Reader reader, Spec& spec) {
   reader.object([&](std::string_view key, Reader value) {
     if (key == "database") read_database(value, spec.database);
-    if (key == "engine") value.read<Engine>(spec.engine, {{"PgBouncer", Engine::kPgBouncer}});
+    if (key == "engine") {
+      value.read<Engine>(spec.engine,
+                         {{"PgBouncer", Engine::kPgBouncer}, {"Supabase", Engine::kSupabase}});
+    }
     if (key == "poolMode") {
       value.read<PoolMode>(spec.pool_mode, {{"transaction", PoolMode::kTransaction},
                                             {"session", PoolMode::kSession},
@@ -169,6 +250,8 @@ void read_spec(Reader reader, Spec& spec) {
     if (key == "budget") read_budget(value, spec.budget);
     if (key == "connectionSecret") read_connection_secret(value, spec.connection_secret);
     if (key == "pgbouncer") read_pgbouncer(value, spec.pgbouncer);
+    if (key == "supabase") read_supabase(value, spec.supabase);
+    if (key == "clientTLS") read_client_tls(value, spec.client_tls);
     if (key == "drain") read_drain(value, spec.drain);
     if (key == "service") read_service(value, spec.service);
     if (key == "networkPolicy") read_network_policy(value, spec.network_policy);

@@ -32,7 +32,7 @@ inline constexpr std::string_view kOwnerUidAnnotation = "pooler.dev/owner-uid";
 inline constexpr std::size_t kMaxNameLength = 45;
 inline constexpr int kMaxReplicas = 1000;
 
-enum class Engine { kPgBouncer };
+enum class Engine { kPgBouncer, kSupabase };
 enum class PoolMode { kTransaction, kSession, kStatement };
 enum class ScalingMode { kManual };
 enum class ServiceType { kClusterIp, kLoadBalancer };
@@ -48,6 +48,33 @@ struct SecretKeys {
   bool operator==(const SecretKeys&) const = default;
 };
 
+// TLS to the database. Empty names: not given.
+struct DatabaseTls {
+  enum class Mode { kDisable, kPrefer, kRequire, kVerifyCa, kVerifyFull };
+  std::optional<Mode> mode;
+  std::string ca_secret;
+  std::string ca_key = "ca.crt";
+  std::string client_secret;  // of type kubernetes.io/tls
+};
+// With an authority VerifyFull is the default. nullopt: what the database's URI says, else Prefer.
+[[nodiscard]] std::optional<DatabaseTls::Mode> mode_of(const DatabaseTls& tls);
+[[nodiscard]] std::string_view to_string(DatabaseTls::Mode mode);  // as libpq's sslmode has it
+
+// TLS between clients and pooler.
+struct ClientTls {
+  enum class Mode { kDisabled, kOptional, kRequired };
+  std::optional<Mode> mode;
+  std::string secret;  // of type kubernetes.io/tls; empty: not given
+  bool operator==(const ClientTls&) const = default;
+};
+// Required is the default with a Secret, Disabled without.
+[[nodiscard]] ClientTls::Mode mode_of(const ClientTls& tls);
+
+// Keys of a Secret of type kubernetes.io/tls; cert-manager adds the last one.
+inline constexpr const char* kCertificateKey = "tls.crt";
+inline constexpr const char* kPrivateKeyKey = "tls.key";
+inline constexpr const char* kAuthoritiesKey = "ca.crt";
+
 // The Postgres server behind the pooler. Inline values win over the Secret's discrete keys, those
 // over its URI; the password comes only from the Secret. Empty string: not given.
 struct Database {
@@ -57,22 +84,26 @@ struct Database {
   std::optional<int> port;
   std::string name;
   std::string user;
+  DatabaseTls tls;
 };
 
 struct Scaling {
   ScalingMode mode = ScalingMode::kManual;
   int max_replicas = 10;           // 1..1000
   int clients_per_replica = 1000;  // 1..100000, the scaling unit
+  bool operator==(const Scaling&) const = default;
 };
 
 struct Budget {
   std::optional<int> server_connections;  // over all replicas, at any instant; >= 1
   int direct_reserve_percent = 20;        // 0..90, of what the server has
+  bool operator==(const Budget&) const = default;
 };
 
 struct Drain {
   int endpoint_propagation_seconds = 5;  // 1..300
   int max_transaction_seconds = 60;      // 1..86400
+  bool operator==(const Drain&) const = default;
 };
 
 // The way in that a key of the published Secret leads to.
@@ -109,8 +140,8 @@ struct PublishedKey {
 
 // The Secret that applications read.
 struct ConnectionSecret {
-  std::string name;  // never empty after decode: "<name>-pooler"
-  PublishPolicy publish_policy = PublishPolicy::kVerified;
+  std::string name;                             // never empty after decode: "<name>-pooler"
+  std::optional<PublishPolicy> publish_policy;  // publishes_at_once() has the default
   DeletionPolicy deletion_policy = DeletionPolicy::kDelete;
   Preset preset = Preset::kSupabase;
   std::vector<PublishedKey> keys;  // extra ones, or in place of those that there are anyway
@@ -127,6 +158,7 @@ struct Service {
   int port = 6432;            // of the Service; the pods keep theirs
   Texts annotations;          // none of pooler.dev: validate() refuses those
   std::string external_host;  // in the pooled URLs instead of the Service's name; empty: not given
+  bool operator==(const Service&) const = default;
 };
 
 // Who may connect to the pods, where the cluster's network enforces it.
@@ -135,12 +167,43 @@ struct NetworkPolicy {
   // JSON list of NetworkPolicyPeers with the fields of the CRD: the clients. Empty: the pods of the
   // PoolerConfig's namespace.
   std::string from = "[]";
+  bool operator==(const NetworkPolicy&) const = default;
+};
+
+// Who may log in at the pooler, and as whom that is at the server.
+struct PoolerAuth {
+  // User: the database's user alone, as which every query runs. Query: every role that the query
+  // finds, each as itself.
+  enum class Mode { kUser, kQuery } mode = Mode::kUser;
+  // Only with mode Query. The Secret with the login of the role that runs the query; empty name:
+  // the database's own user runs it.
+  std::string user_secret;
+  std::string user_key = "username";
+  std::string password_key = "password";
+  std::string query;  // with $1 for the name that a client gives; empty: the engine's default
+  bool operator==(const PoolerAuth&) const = default;
 };
 
 struct PgBouncer {
-  std::string image;    // empty: the operator's default
-  Texts parameters;     // of its section [pgbouncer]; the engine knows which there are
+  std::string image;  // empty: the operator's default
+  Texts parameters;   // of its section [pgbouncer]; the engine knows which there are
+  PoolerAuth auth;
   bool paused = false;  // clients wait, and no server connection is held
+  bool operator==(const PgBouncer&) const = default;
+};
+
+// Where the direct URL of a Supabase project leads: to the database itself, which has an IPv6
+// address alone unless the IPv4 add-on is bought, or to the pooler's session mode, which has IPv4.
+enum class SupabaseDirect { kDirect, kSessionPooler };
+
+// A hosted project of Supabase, which runs its own pooler.
+struct Supabase {
+  std::string project_ref;  // 20 lower-case letters
+  std::string pooler_host;  // empty: the Management API tells it
+  SupabaseDirect direct = SupabaseDirect::kDirect;
+  // Secret of the same namespace with a token of the Management API; empty name: none.
+  std::string token_secret_name;
+  std::string token_secret_key = "token";
 };
 
 struct Spec {
@@ -152,6 +215,8 @@ struct Spec {
   Budget budget;
   ConnectionSecret connection_secret;
   PgBouncer pgbouncer;
+  std::optional<Supabase> supabase;  // with engine Supabase, and only then
+  ClientTls client_tls;
   Drain drain;
   Service service;
   NetworkPolicy network_policy;
@@ -192,8 +257,22 @@ struct PoolerConfig {
 // The rules of the CRD once more, and those that it can't express. Empty: valid.
 [[nodiscard]] std::vector<Problem> validate(const PoolerConfig& config);
 
+// Names of the Secrets with certificates that are in use, each once.
+[[nodiscard]] std::vector<std::string> certificate_secrets(const Spec& spec);
+
 [[nodiscard]] std::string_view to_string(Engine engine);
 [[nodiscard]] std::string_view to_string(PoolMode mode);  // as PgBouncer writes it
+
+// Whether the Secret is written as soon as the URLs are known: publishPolicy, which is Verified for
+// the poolers that we run and Immediate for others' where it is not given.
+[[nodiscard]] bool publishes_at_once(const Spec& spec);
+
+// "aws-1-eu-central-1.pooler.supabase.com". Which one is a project's can't be worked out.
+[[nodiscard]] bool is_supabase_pooler_host(std::string_view host);
+[[nodiscard]] bool is_supabase_project_ref(std::string_view text);
+
+// spec.pgbouncer.auth.mode Query.
+[[nodiscard]] bool has_many_users(const Spec& spec);
 
 // Names that https://servicebinding.io gives a meaning: they are the pooled way in, whatever else
 // the Secret holds.

@@ -133,6 +133,12 @@ class Reader {
     }
     mismatches_.push_back({path_, "must be one of: " + known});
   }
+  template <class Enum>
+  void read(std::optional<Enum>& out,
+            std::initializer_list<std::pair<std::string_view, Enum>> words) {
+    if (is_null()) return;
+    read<Enum>(out.emplace(), words);
+  }
 
  private:
   [[nodiscard]] bool is_null() {

@@ -44,6 +44,8 @@ inline constexpr std::string_view kInvalidPodTemplate = "InvalidPodTemplate";
 inline constexpr std::string_view kSecretNotFound = "SecretNotFound";
 inline constexpr std::string_view kSecretKeyMissing = "SecretKeyMissing";
 inline constexpr std::string_view kSecretInvalid = "SecretInvalid";  // a value that can't be used
+inline constexpr std::string_view kPoolerHostUnknown = "PoolerHostUnknown";
+inline constexpr std::string_view kAuthQueryFailed = "AuthQueryFailed";
 // DatabaseReachable
 inline constexpr std::string_view kConnectionRefused = "ConnectionRefused";
 inline constexpr std::string_view kAuthenticationFailed = "AuthenticationFailed";
@@ -68,6 +70,8 @@ inline constexpr std::string_view kReloading = "Reloading";
 inline constexpr std::string_view kReloadFailed = "ReloadFailed";
 inline constexpr std::string_view kOperatorCannotReachPooler = "OperatorCannotReachPooler";
 inline constexpr std::string_view kLoaded = "Loaded";
+inline constexpr std::string_view kManagementApiUnavailable = "ManagementAPIUnavailable";
+inline constexpr std::string_view kManagementApiRefused = "ManagementAPIRefused";
 // SecretPublished
 inline constexpr std::string_view kUnverified = "Unverified";
 inline constexpr std::string_view kVerificationFailed = "VerificationFailed";
@@ -79,6 +83,7 @@ inline constexpr std::string_view kManual = "Manual";
 inline constexpr std::string_view kValid = "Valid";
 inline constexpr std::string_view kReady = "Ready";
 inline constexpr std::string_view kUnknown = "Unknown";
+inline constexpr std::string_view kManagedByProvider = "ManagedByProvider";
 }  // namespace reason
 
 struct Status {

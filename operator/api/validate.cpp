@@ -109,6 +109,42 @@ void check_identifier(Problems& problems, std::string_view field, const std::str
   }
 }
 
+void check_secret_name(Problems& problems, std::string_view field, const std::string& name) {
+  if (name.empty() || is_object_name(name)) return;
+  invalid(problems, field,
+          "must name a Secret of this namespace: lower-case letters, digits, '-' and '.'");
+}
+
+void check_database_tls(Problems& problems, const DatabaseTls& tls) {
+  using Mode = DatabaseTls::Mode;
+  const std::string field = "spec.database.tls.";
+  check_secret_name(problems, field + "caSecretRef.name", tls.ca_secret);
+  check_secret_name(problems, field + "clientCertSecretRef.name", tls.client_secret);
+  if (!is_secret_key(tls.ca_key)) {
+    invalid(problems, field + "caSecretRef.key",
+            "is no key that a Secret can have: letters, digits, '-', '_' and '.', at most 253");
+  }
+  const bool verifies = tls.mode == Mode::kVerifyCa || tls.mode == Mode::kVerifyFull;
+  if (!tls.ca_secret.empty() && tls.mode && !verifies) {
+    invalid(problems, field + "mode",
+            "does not check the server's certificate, and caSecretRef is there to check it: use "
+            "VerifyCA or VerifyFull, or take caSecretRef out");
+  }
+  if (!tls.client_secret.empty() && tls.mode == Mode::kDisable) {
+    invalid(problems, field + "clientCertSecretRef",
+            "is only ever shown on an encrypted connection: take it out, or use another mode than "
+            "Disable");
+  }
+}
+
+void check_client_tls(Problems& problems, const ClientTls& tls) {
+  check_secret_name(problems, "spec.clientTLS.secretRef.name", tls.secret);
+  if (mode_of(tls) == ClientTls::Mode::kDisabled || !tls.secret.empty()) return;
+  invalid(problems, "spec.clientTLS.secretRef",
+          "is required in the modes Optional and Required: name a Secret of type "
+          "kubernetes.io/tls");
+}
+
 void check_database(Problems& problems, const Database& database) {
   if (!is_object_name(database.secret_name)) {
     invalid(problems, "spec.database.secretRef.name",
@@ -122,12 +158,14 @@ void check_database(Problems& problems, const Database& database) {
   if (database.port) check_range(problems, "spec.database.port", *database.port, 1, 65535);
   check_identifier(problems, "spec.database.name", database.name);
   check_identifier(problems, "spec.database.user", database.user);
+  check_database_tls(problems, database.tls);
 }
 
 void check_replicas(Problems& problems, const Spec& spec) {
   check_range(problems, "spec.scaling.maxReplicas", spec.scaling.max_replicas, 1, kMaxReplicas);
   check_range(problems, "spec.scaling.clientsPerReplica", spec.scaling.clients_per_replica, 1,
               100000);
+  if (spec.engine == Engine::kSupabase) return;  // it has none
   if (!spec.replicas) {
     invalid(problems, "spec.replicas",
             "is required in scaling mode Manual: say how many pooler pods should run");
@@ -148,6 +186,10 @@ void check_budget(Problems& problems, const Budget& budget) {
   check_range(problems, "spec.budget.directReservePercent", budget.direct_reserve_percent, 0, 90);
 }
 
+bool is_operators_secret(const PoolerConfig& config, const std::string& name) {
+  return name == config.name + "-pooler-config" || name == config.name + "-pooler-admin";
+}
+
 void check_connection_secret(Problems& problems, const PoolerConfig& config) {
   constexpr std::string_view kField = "spec.connectionSecret.name";
   const std::string& name = config.spec.connection_secret.name;
@@ -160,9 +202,26 @@ void check_connection_secret(Problems& problems, const PoolerConfig& config) {
         problems, kField,
         "is also the name of the database's own Secret: give another one in a new PoolerConfig");
   }
-  if (name == config.name + "-pooler-config" || name == config.name + "-pooler-admin") {
+  if (is_operators_secret(config, name)) {
     invalid(problems, kField,
             "is the name of a Secret with the operator's own data: choose another");
+  }
+}
+
+// The operator would read what it writes itself.
+void check_certificate_names(Problems& problems, const PoolerConfig& config) {
+  const DatabaseTls& tls = config.spec.database.tls;
+  const std::array<std::pair<std::string_view, const std::string*>, 3> named = {
+      {{"spec.clientTLS.secretRef.name", &config.spec.client_tls.secret},
+       {"spec.database.tls.caSecretRef.name", &tls.ca_secret},
+       {"spec.database.tls.clientCertSecretRef.name", &tls.client_secret}}};
+  for (const auto& [field, name] : named) {
+    if (name->empty()) continue;
+    if (*name == config.spec.connection_secret.name || is_operators_secret(config, *name)) {
+      invalid(problems, field,
+              "is the name of a Secret that the operator writes: give that with the certificates "
+              "another one");
+    }
   }
 }
 
@@ -268,6 +327,49 @@ void check_published(Problems& problems, const ConnectionSecret& secret) {
   }
 }
 
+constexpr std::size_t kMaxQueryLength = 2048;
+
+// Whether the query is SQL that does its work is the engine's and the database's to say.
+void check_auth_query(Problems& problems, const std::string& query) {
+  constexpr std::string_view kField = "spec.pgbouncer.auth.query";
+  if (query.size() > kMaxQueryLength) {
+    invalid(problems, kField, "must have at most 2048 bytes: let it call a function");
+  }
+  if (has_control_characters(query)) {
+    invalid(problems, kField,
+            "must not hold a line break or another control character: write it in one line (in "
+            "YAML after >-)");
+  } else if (!query.empty() && query.find("$1") == std::string::npos) {
+    invalid(problems, kField, "must have $1 in it, where the name that a client logs in with goes");
+  }
+}
+
+void check_auth(Problems& problems, const PoolerAuth& auth) {
+  const std::string field = "spec.pgbouncer.auth";
+  const PoolerAuth bare;
+  const bool names_user = !auth.user_secret.empty() || auth.user_key != bare.user_key ||
+                          auth.password_key != bare.password_key;
+  if (auth.mode == PoolerAuth::Mode::kUser && (names_user || !auth.query.empty())) {
+    invalid(problems, field,
+            "userSecretRef and query are only for mode Query: set spec.pgbouncer.auth.mode to "
+            "Query, or take them out");
+  }
+  if (names_user && auth.user_secret.empty()) {
+    invalid(problems, field + ".userSecretRef.name",
+            "is required: name a Secret of this namespace, or take userSecretRef out");
+  }
+  check_secret_name(problems, field + ".userSecretRef.name", auth.user_secret);
+  const std::array<std::pair<const char*, const std::string&>, 2> keys = {
+      {{".userSecretRef.keys.user", auth.user_key},
+       {".userSecretRef.keys.password", auth.password_key}}};
+  for (const auto& [part, key] : keys) {
+    if (is_secret_key(key)) continue;
+    invalid(problems, field + part,
+            "is no key that a Secret can have: letters, digits, '-', '_' and '.', at most 253");
+  }
+  check_auth_query(problems, auth.query);
+}
+
 // Which there are, and what each may be, is the engine's to say.
 void check_pgbouncer(Problems& problems, const PgBouncer& pgbouncer) {
   const std::string field = "spec.pgbouncer.parameters";
@@ -278,6 +380,7 @@ void check_pgbouncer(Problems& problems, const PgBouncer& pgbouncer) {
     invalid(problems, word ? field + "." + name : field,
             "must have at most 1024 bytes and no line break or other control character");
   }
+  check_auth(problems, pgbouncer.auth);
 }
 
 void check_pod(Problems& problems, const Spec& spec) {
@@ -302,6 +405,76 @@ void check_service(Problems& problems, const Service& service) {
   }
 }
 
+// What says something of a pooler that the operator runs, or of a database that is anywhere. Where
+// the CRD fills in a default, the default says nothing.
+void check_without_pooler(Problems& problems, const Spec& spec) {
+  const Spec bare;
+  const std::array<std::pair<std::string_view, bool>, 10> fields = {{
+      {"spec.replicas", spec.replicas.has_value()},
+      {"spec.scaling", spec.scaling != bare.scaling},
+      {"spec.budget", spec.budget != bare.budget},
+      {"spec.pgbouncer", spec.pgbouncer != bare.pgbouncer},
+      {"spec.clientTLS", spec.client_tls != bare.client_tls},
+      {"spec.drain", spec.drain != bare.drain},
+      {"spec.service", spec.service != bare.service},
+      {"spec.networkPolicy", spec.network_policy != bare.network_policy},
+      {"spec.podDisruptionBudget", spec.pod_disruption_budget != bare.pod_disruption_budget},
+      {"spec.pod", spec.pod != bare.pod},
+  }};
+  for (const auto& [field, given] : fields) {
+    if (!given) continue;
+    invalid(problems, field,
+            "means nothing with engine Supabase, which runs its pooler: take it out");
+  }
+  const std::array<std::pair<std::string_view, bool>, 2> derived = {
+      {{"spec.database.host", !spec.database.host.empty()},
+       {"spec.database.port", spec.database.port.has_value()}}};
+  for (const auto& [field, given] : derived) {
+    if (!given) continue;
+    invalid(problems, field,
+            "follows from spec.supabase.projectRef with engine Supabase: take it out");
+  }
+}
+
+void check_supabase(Problems& problems, const Supabase& supabase) {
+  if (!is_supabase_project_ref(supabase.project_ref)) {
+    invalid(problems, "spec.supabase.projectRef",
+            "must be the project's reference, 20 lower-case letters: it stands in the address of "
+            "the project's dashboard");
+  }
+  if (!supabase.pooler_host.empty() && !is_supabase_pooler_host(supabase.pooler_host)) {
+    invalid(problems, "spec.supabase.poolerHost",
+            "must be a host under pooler.supabase.com, such as "
+            "aws-0-eu-central-1.pooler.supabase.com: the dashboard shows it under Connect");
+  }
+  if (!supabase.token_secret_name.empty() && !is_object_name(supabase.token_secret_name)) {
+    invalid(problems, "spec.supabase.managementTokenSecretRef.name",
+            "must name a Secret of this namespace: lower-case letters, digits, '-' and '.'");
+  }
+  if (!is_secret_key(supabase.token_secret_key)) {
+    invalid(problems, "spec.supabase.managementTokenSecretRef.key",
+            "is no key that a Secret can have: letters, digits, '-', '_' and '.', at most 253");
+  }
+}
+
+void check_engine(Problems& problems, const Spec& spec) {
+  if (spec.engine != Engine::kSupabase) {
+    if (!spec.supabase) return;
+    invalid(problems, "spec.supabase",
+            "is only for engine Supabase: take it out, or create a PoolerConfig with that engine");
+    return;
+  }
+  check_without_pooler(problems, spec);
+  if (spec.pool_mode == PoolMode::kStatement) {
+    invalid(problems, "spec.poolMode",
+            "can't be statement with engine Supabase, whose pooler has the modes transaction and "
+            "session");
+  }
+  if (spec.supabase) return check_supabase(problems, *spec.supabase);
+  invalid(problems, "spec.supabase",
+          "is required with engine Supabase: say at least which project, by its projectRef");
+}
+
 }  // namespace
 
 std::vector<Problem> validate(const PoolerConfig& config) {
@@ -313,9 +486,37 @@ std::vector<Problem> validate(const PoolerConfig& config) {
   check_connection_secret(problems, config);
   check_published(problems, config.spec.connection_secret);
   check_pgbouncer(problems, config.spec.pgbouncer);
+  check_client_tls(problems, config.spec.client_tls);
+  check_certificate_names(problems, config);
   check_pod(problems, config.spec);
   check_service(problems, config.spec.service);
+  check_engine(problems, config.spec);
   return problems;
+}
+
+bool publishes_at_once(const Spec& spec) {
+  const PublishPolicy unsaid =
+      spec.engine == Engine::kSupabase ? PublishPolicy::kImmediate : PublishPolicy::kVerified;
+  return spec.connection_secret.publish_policy.value_or(unsaid) == PublishPolicy::kImmediate;
+}
+
+bool has_many_users(const Spec& spec) {
+  return spec.engine == Engine::kPgBouncer && spec.pgbouncer.auth.mode == PoolerAuth::Mode::kQuery;
+}
+
+bool is_supabase_project_ref(std::string_view text) {
+  return text.size() == 20 && consists_of(text, {kLower});
+}
+
+bool is_supabase_pooler_host(std::string_view host) {
+  constexpr std::string_view kDomain = ".pooler.supabase.com";
+  if (host.size() > 253 || !host.ends_with(kDomain)) return false;
+  for (const std::string& label : split(host.substr(0, host.size() - kDomain.size()), '.')) {
+    const bool sound = !label.empty() && label.size() <= 63 && label.front() != '-' &&
+                       label.back() != '-' && consists_of(label, {kLower, kDigits, "-"});
+    if (!sound) return false;
+  }
+  return true;
 }
 
 bool is_binding_key(std::string_view name) {
@@ -326,10 +527,45 @@ bool is_binding_key(std::string_view name) {
   return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
 }
 
+std::optional<DatabaseTls::Mode> mode_of(const DatabaseTls& tls) {
+  if (tls.mode || tls.ca_secret.empty()) return tls.mode;
+  return DatabaseTls::Mode::kVerifyFull;
+}
+
+ClientTls::Mode mode_of(const ClientTls& tls) {
+  return tls.mode.value_or(tls.secret.empty() ? ClientTls::Mode::kDisabled
+                                              : ClientTls::Mode::kRequired);
+}
+
+std::vector<std::string> certificate_secrets(const Spec& spec) {
+  std::set<std::string> names = {spec.database.tls.ca_secret, spec.database.tls.client_secret};
+  if (mode_of(spec.client_tls) != ClientTls::Mode::kDisabled) names.insert(spec.client_tls.secret);
+  names.erase("");
+  return {names.begin(), names.end()};
+}
+
+std::string_view to_string(DatabaseTls::Mode mode) {
+  switch (mode) {
+    case DatabaseTls::Mode::kDisable:
+      return "disable";
+    case DatabaseTls::Mode::kPrefer:
+      return "prefer";
+    case DatabaseTls::Mode::kRequire:
+      return "require";
+    case DatabaseTls::Mode::kVerifyCa:
+      return "verify-ca";
+    case DatabaseTls::Mode::kVerifyFull:
+      return "verify-full";
+  }
+  return "";
+}
+
 std::string_view to_string(Engine engine) {
   switch (engine) {
     case Engine::kPgBouncer:
       return "PgBouncer";
+    case Engine::kSupabase:
+      return "Supabase";
   }
   return "";
 }

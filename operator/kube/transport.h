@@ -23,11 +23,14 @@ struct Request {
   std::string accept = "application/json";
   // Ends the request when the peer has been silent for so long. Zero: the transport's default.
   std::chrono::seconds idle_timeout{0};
+  // Where not empty: sent instead of the transport's own. Printable, without blanks.
+  std::string bearer_token;
 };
 
 struct Response {
   int status = 0;
-  std::optional<std::chrono::seconds> retry_after;  // header Retry-After, in seconds
+  // Header Retry-After, in seconds, a day at the most; nullopt where it is a date.
+  std::optional<std::chrono::seconds> retry_after;
   std::string body;
 };
 

@@ -4,6 +4,8 @@
 //    TLS read that goes on while another thread closes its socket ends the process;
 //  - never throw from a stream buffer: the library has no handler there and the process ends; nor
 //    give back a failed task: the library waits for the buffer's end on the I/O thread itself;
+//  - the library looks every name up on one more thread for everything, and what it waits for there
+//    can't be given up: it is given addresses alone;
 //  - the library's timeout is one of inactivity, and it runs on while we hold back a slow stream;
 //  - error codes of a cut body mean nothing: any failure after the headers is "disconnected".
 #include "kube/transport_cpprest.h"
@@ -20,8 +22,13 @@
 #include <condition_variable>
 #include <cstdlib>
 #include <functional>
+#include <memory>
 #include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "base/strings.h"
 
@@ -34,6 +41,7 @@ using web::http::client::http_client_config;
 using Kind = TransportError::Kind;
 
 constexpr std::size_t kErrorBodyBytes = std::size_t{64} * 1024;
+constexpr long long kLongestRetryAfter = 86400;  // seconds
 
 // The parts of a write-only stream buffer that mean nothing here.
 class PushBuffer : public concurrency::streams::details::streambuf_state_manager<uint8_t> {
@@ -172,14 +180,21 @@ concurrency::streams::ostream stream_to(const std::shared_ptr<PushBuffer>& buffe
       std::static_pointer_cast<concurrency::streams::details::basic_streambuf<uint8_t>>(buffer)));
 }
 
+// What the TLS context could not be made of, in our own callback.
+struct ContextError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
 // Of a request that has no headers of an answer yet. The library tells by its text what it was at.
 TransportError request_error(const std::exception& thrown, std::stop_token stop) {
   if (stop.stop_requested()) return {Kind::kCanceled, "asked to stop"};
   const std::string text = thrown.what();
-  const auto* failed = dynamic_cast<const http::http_exception*>(&thrown);
-  if (failed == nullptr || text.find("SSL handshake") != std::string::npos) {
-    return {Kind::kTls, text};  // from our own context callback, or the handshake
+  if (dynamic_cast<const ContextError*>(&thrown) != nullptr ||
+      text.find("SSL handshake") != std::string::npos) {
+    return {Kind::kTls, text};
   }
+  const auto* failed = dynamic_cast<const http::http_exception*>(&thrown);
+  if (failed == nullptr) return {Kind::kConnect, text};  // no URI that can be connected to, say
   if (text.find("resolving") != std::string::npos ||
       text.find("Failed to connect") != std::string::npos) {
     return {Kind::kConnect, text};
@@ -208,9 +223,11 @@ TransportError body_too_long() { return {Kind::kProtocol, "body too long"}; }
 std::optional<std::chrono::seconds> retry_after(const http::http_response& response) {
   const auto found = response.headers().find("Retry-After");
   if (found == response.headers().end()) return std::nullopt;
-  const auto seconds = parse_integer(found->second);
-  if (!seconds || *seconds > 86400) return std::nullopt;
-  return std::chrono::seconds(*seconds);
+  const std::string& text = found->second;
+  const bool number = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+  if (!number) return std::nullopt;
+  return std::chrono::seconds(
+      std::min(parse_integer(text).value_or(kLongestRetryAfter), kLongestRetryAfter));
 }
 
 // A peer that vanished without a word is noticed in half a minute, far before the idle timeout. The
@@ -233,6 +250,75 @@ void set_socket_options(void* handle, const std::string& host) {
   set(IPPROTO_TCP, TCP_USER_TIMEOUT, 30000);
 }
 
+// Of no URI an empty one, with which every request fails.
+web::uri read_server(const std::string& text) {
+  return web::uri::validate(text) ? web::uri(text) : web::uri();
+}
+
+std::string host_in(const web::uri& server) {
+  const std::string& host = server.host();
+  const bool bracketed = host.size() > 2 && host.front() == '[';
+  return bracketed ? host.substr(1, host.size() - 2) : host;
+}
+
+// The server's URI, with `address` in place of its name.
+web::uri at_address(const web::uri& server, const std::string& address) {
+  web::uri_builder builder(server);
+  // The library takes an IPv6 address without brackets, and then needs the port to be there.
+  builder.set_host(address);
+  if (server.is_port_default()) builder.set_port(server.scheme() == "https" ? 443 : 80);
+  return builder.to_uri();
+}
+
+// Where the server is. What was connected to stays in use while it is (the library keeps a
+// connection for less than kKept); otherwise, and after any failure, its name is looked up.
+class ServerAddresses {
+ public:
+  static constexpr Duration kKept = std::chrono::minutes(1);
+
+  ServerAddresses(const std::string& host, const Clock& clock, Resolver* resolver)
+      : name_(host.empty() || is_numeric_address(host) ? "" : host),
+        clock_(clock),
+        own_(resolver == nullptr && !name_.empty() ? std::make_unique<ThreadResolver>() : nullptr),
+        resolver_(own_ ? own_.get() : resolver) {}
+
+  // Empty: it has an address alone.
+  [[nodiscard]] const std::string& name() const { return name_; }
+
+  // In the order to try. Requires a name.
+  Result<std::vector<std::string>, TransportError> find(Duration patience, std::stop_token stop) {
+    {
+      std::lock_guard held(mutex_);
+      if (!known_.empty() && clock_.monotonic() < known_until_) {
+        return std::vector<std::string>{known_};
+      }
+    }
+    const auto lookup = resolver_->look_up(name_);
+    auto answer = wait_for(*lookup, patience, stop);
+    if (stop.stop_requested()) return failure(TransportError{Kind::kCanceled, "asked to stop"});
+    if (!answer) return failure(TransportError{Kind::kConnect, "no name server answers"});
+    if (!answer->ok()) {
+      return failure(TransportError{Kind::kConnect, "its name is not found: " + answer->error()});
+    }
+    return std::move(*answer).value();
+  }
+
+  void tried(const std::string& address, bool works) {
+    std::lock_guard held(mutex_);
+    known_ = works ? address : "";
+    known_until_ = clock_.monotonic() + kKept;
+  }
+
+ private:
+  const std::string name_;
+  const Clock& clock_;
+  const std::unique_ptr<Resolver> own_;
+  Resolver* const resolver_;
+  std::mutex mutex_;
+  std::string known_;
+  MonotonicTime known_until_;
+};
+
 // Ends a request: its connection is closed, by the I/O thread and a moment later.
 class Cancel {
  public:
@@ -254,10 +340,42 @@ class CpprestTransport final : public HttpTransport {
       : config_(std::move(config)),
         clock_(clock),
         options_(std::move(options)),
+        server_(read_server(config_.server)),
+        addresses_(host_in(server_), clock, options_.resolver),
         tokens_(clock, config_.token, config_.token_file),
         ca_(clock, config_.ca) {}
 
   Result<Response, TransportError> send(const Request& request, std::stop_token stop) override {
+    return by_address<Response>(
+        stop, [&](const web::uri& server) { return send_to(server, request, stop); });
+  }
+
+  Result<StreamEnd, TransportError> stream(const Request& request, LineSink& sink,
+                                           std::stop_token stop) override {
+    return by_address<StreamEnd>(
+        stop, [&](const web::uri& server) { return stream_from(server, request, sink, stop); });
+  }
+
+ private:
+  // Asks the server at one address after the other, until one can be connected to.
+  template <class Answer, class Ask>
+  Result<Answer, TransportError> by_address(const std::stop_token& stop, const Ask& ask) {
+    if (addresses_.name().empty()) return ask(server_);
+    const auto addresses = addresses_.find(options_.idle_timeout, stop);
+    if (!addresses) return failure(addresses.error());
+    Result<Answer, TransportError> answer =
+        failure(TransportError{Kind::kConnect, "it has no address"});
+    for (const std::string& address : *addresses) {
+      answer = ask(at_address(server_, address));
+      const bool canceled = !answer && answer.error().kind == Kind::kCanceled;
+      if (!canceled) addresses_.tried(address, answer.ok());
+      if (answer || answer.error().kind != Kind::kConnect || stop.stop_requested()) break;
+    }
+    return answer;
+  }
+
+  Result<Response, TransportError> send_to(const web::uri& server, const Request& request,
+                                           const std::stop_token& stop) {
     const MonotonicTime began = clock_.monotonic();
     auto message = prepare(request);
     if (!message) return failure(message.error());
@@ -267,7 +385,7 @@ class CpprestTransport final : public HttpTransport {
     message->set_response_stream(stream_to(body));
     std::optional<http::http_response> answer;
     try {
-      const auto client = shared_client(request.idle_timeout);
+      const auto client = shared_client(server, request.idle_timeout);
       const std::stop_callback on_stop(stop, [&] { cancel.request(); });
       answer = client->request(*message, cancel.token()).get();
       answer->content_ready().get();
@@ -277,12 +395,15 @@ class CpprestTransport final : public HttpTransport {
       return failure(body_error(thrown));
     }
     if (body->too_long()) return failure(body_too_long());
-    if (answer->status_code() == http::status_codes::Unauthorized) tokens_.rejected(began);
+    const bool own_token = request.bearer_token.empty();
+    if (own_token && answer->status_code() == http::status_codes::Unauthorized) {
+      tokens_.rejected(began);
+    }
     return Response{answer->status_code(), retry_after(*answer), body->take()};
   }
 
-  Result<StreamEnd, TransportError> stream(const Request& request, LineSink& sink,
-                                           std::stop_token stop) override {
+  Result<StreamEnd, TransportError> stream_from(const web::uri& server, const Request& request,
+                                                LineSink& sink, const std::stop_token& stop) {
     const MonotonicTime began = clock_.monotonic();
     auto message = prepare(request);
     if (!message) return failure(message.error());
@@ -292,7 +413,7 @@ class CpprestTransport final : public HttpTransport {
     const std::stop_callback on_stop(stop, [&] { cancel.request(); });
     try {
       // Its own client, so its own connection and its own timeout.
-      http_client client = new_client(request.idle_timeout, ca_.current().pem);
+      http_client client = new_client(server, request.idle_timeout, ca_.current().pem);
       const auto answer = client.request(*message, cancel.token()).get();
       if (answer.status_code() == http::status_codes::Unauthorized) tokens_.rejected(began);
       auto done = answer.content_ready().then([channel](pplx::task<http::http_response> body) {
@@ -316,7 +437,6 @@ class CpprestTransport final : public HttpTransport {
     }
   }
 
- private:
   static Result<StreamEnd, TransportError> read(const http::http_response& answer,
                                                 ByteChannel& channel, LineSink& sink,
                                                 std::stop_token stop) {
@@ -382,7 +502,9 @@ class CpprestTransport final : public HttpTransport {
       auto& headers = message.headers();
       headers.add("Accept", request.accept);
       headers.add("User-Agent", options_.user_agent);
-      if (!token->empty()) headers.add("Authorization", "Bearer " + *token);
+      if (const std::string host = host_header(); !host.empty()) headers.add("Host", host);
+      const std::string& bearer = request.bearer_token.empty() ? *token : request.bearer_token;
+      if (!bearer.empty()) headers.add("Authorization", "Bearer " + bearer);
       if (!request.body.empty()) message.set_body(request.body, request.content_type);
       return message;
     } catch (const std::exception& thrown) {
@@ -390,40 +512,56 @@ class CpprestTransport final : public HttpTransport {
     }
   }
 
-  // Requests share connections; another CA means new ones.
-  std::shared_ptr<http_client> shared_client(std::chrono::seconds idle_timeout) {
+  // Empty: the library's own, which is the address.
+  std::string host_header() const {
+    if (addresses_.name().empty()) return {};
+    const bool name_alone = server_.is_port_default() || server_.scheme() == "https";
+    return addresses_.name() + (name_alone ? "" : ":" + std::to_string(server_.port()));
+  }
+
+  // Requests share connections; another CA or address means new ones.
+  std::shared_ptr<http_client> shared_client(const web::uri& server,
+                                             std::chrono::seconds idle_timeout) {
     const auto ca = ca_.current();
     if (idle_timeout.count() != 0) {
-      return std::make_shared<http_client>(new_client(idle_timeout, ca.pem));
+      return std::make_shared<http_client>(new_client(server, idle_timeout, ca.pem));
     }
     std::lock_guard held(mutex_);
-    if (!client_ || client_generation_ != ca.generation) {
-      client_ = std::make_shared<http_client>(new_client(idle_timeout, ca.pem));
+    if (!client_ || client_generation_ != ca.generation || client_->base_uri() != server) {
+      client_ = std::make_shared<http_client>(new_client(server, idle_timeout, ca.pem));
       client_generation_ = ca.generation;
     }
     return client_;
   }
 
-  http_client new_client(std::chrono::seconds idle_timeout, const std::string& ca) {
-    const web::uri server(config_.server);
+  http_client new_client(const web::uri& server, std::chrono::seconds idle_timeout,
+                         const std::string& ca) {
     http_client_config config;
     config.set_timeout(idle_timeout.count() == 0 ? options_.idle_timeout : idle_timeout);
     config.set_max_redirects(0);  // the token goes nowhere else
     config.set_ssl_context_callback([this, ca](boost::asio::ssl::context& context) {
-      using boost::asio::ssl::context_base;
-      context.set_options(context_base::default_workarounds | context_base::no_sslv2 |
-                          context_base::no_sslv3 | context_base::no_tlsv1 |
-                          context_base::no_tlsv1_1);
-      // Replaces the system's store, which the library has put there.
-      SSL_CTX_set_cert_store(context.native_handle(), X509_STORE_new());
-      context.add_certificate_authority(boost::asio::buffer(ca));
-      use_client_certificate(context);
+      try {
+        set_up(context, ca);
+      } catch (const std::exception& thrown) {
+        throw ContextError(thrown.what());
+      }
     });
-    std::string host = server.host();
-    if (host.size() > 2 && host.front() == '[') host = host.substr(1, host.size() - 2);
-    config.set_nativehandle_options(
-        [host](web::http::client::native_handle handle) { set_socket_options(handle, host); });
+    const std::string host = host_in(server);
+    if (server.scheme() == "https") {  // without TLS the handle is of another type
+      config.set_nativehandle_options(
+          [host](web::http::client::native_handle handle) { set_socket_options(handle, host); });
+    }
     return http_client(server, config);
+  }
+
+  void set_up(boost::asio::ssl::context& context, const std::string& ca) const {
+    using boost::asio::ssl::context_base;
+    context.set_options(context_base::default_workarounds | context_base::no_sslv2 |
+                        context_base::no_sslv3 | context_base::no_tlsv1 | context_base::no_tlsv1_1);
+    // Replaces the system's store, which the library has put there.
+    SSL_CTX_set_cert_store(context.native_handle(), X509_STORE_new());
+    context.add_certificate_authority(boost::asio::buffer(ca));
+    use_client_certificate(context);
   }
 
   // For each new connection, so a renewed certificate is taken up. Throws where it can't be read.
@@ -442,6 +580,8 @@ class CpprestTransport final : public HttpTransport {
   const ClusterConfig config_;
   const Clock& clock_;
   const CpprestOptions options_;
+  const web::uri server_;
+  ServerAddresses addresses_;
   TokenSource tokens_;
   CaSource ca_;
   std::mutex mutex_;

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/clock.h"
+#include "base/resolver.h"
 #include "kube/credentials.h"
 #include "kube/transport.h"
 
@@ -22,10 +23,14 @@ struct CpprestOptions {
   std::string user_agent = "pooler-operator/0";  // "pooler-operator/<version>"
   std::size_t max_body_bytes = std::size_t{256} * 1024 * 1024;
   std::size_t stream_buffer_bytes = std::size_t{1024} * 1024;  // read ahead of the sink
+  // For a server that has a name; it outlives the transport. nullptr: one of its own.
+  Resolver* resolver = nullptr;
 };
 
 // TLS 1.2 or newer; trusts only config's CA; follows no redirect. Files named by `config` (token,
-// CA, client certificate) are read again as they are rotated. `clock` outlives the transport.
+// CA, client certificate) are read again as they are rotated. `clock` outlives the transport. With
+// TLS the header Host has no port where the server has a name: the library takes SNI and the name
+// that the certificate has to have from there.
 [[nodiscard]] std::unique_ptr<HttpTransport> make_cpprest_transport(ClusterConfig config,
                                                                     const Clock& clock,
                                                                     CpprestOptions options = {});

@@ -94,12 +94,30 @@ std::optional<Server> read_server(const pg::Rows& answer, const pg::Endpoint& pe
   return server;
 }
 
-DatabaseProbe::DatabaseProbe(pg::SessionFactory& sessions, const DatabaseTarget& target,
-                             MonotonicTime not_before)
+DatabaseProbe::DatabaseProbe(pg::SessionFactory& sessions, Refusals& refusals,
+                             const DatabaseTarget& target, MonotonicTime not_before)
     : Probe(sessions, database_target(target.connection), kAnswerTimeout,
             Backoff{milliseconds(500), seconds(10)}, not_before),
-      connection_(target.connection) {
+      connection_(target.connection),
+      password_(refusals, target.refusal_scope, target.connection.password, target.refusal_pause),
+      refused_before_(target.refused_before) {
   state_.token = target.token;
+}
+
+MonotonicTime DatabaseProbe::may_open(MonotonicTime now) {
+  if (std::exchange(refused_before_, false)) {
+    password_.remember(
+        "the password of the database Secret was refused before the operator was started anew: "
+        "correct it",
+        now);
+  }
+  if (const Refusal* refusal = password_.refusal(now)) {
+    state_.outcome = Outcome::kFailed;
+    state_.reason = api::reason::kAuthenticationFailed;
+    state_.message = told_of(*refusal, state_.token);
+    state_.refused = true;
+  }
+  return password_.begin(now);
 }
 
 std::optional<std::string> DatabaseProbe::question(MonotonicTime now) {
@@ -111,6 +129,7 @@ std::optional<std::string> DatabaseProbe::question(MonotonicTime now) {
 }
 
 void DatabaseProbe::answered(const Answer& answer, const pg::Session& session, MonotonicTime now) {
+  password_.accept();
   if (!answer.ok()) {
     fresh_ = true;
     return fail(answer.error());
@@ -127,6 +146,7 @@ void DatabaseProbe::answered(const Answer& answer, const pg::Session& session, M
   state_.outcome = Outcome::kOk;
   state_.reason.clear();
   state_.message.clear();
+  state_.refused = false;
   leave_when_old(now);
 }
 
@@ -188,6 +208,10 @@ void DatabaseProbe::failed(const pg::Error& error, bool had_answered, MonotonicT
   // The end of a good session says only that: the login that follows tells how things are.
   if (had_answered && state_.outcome == Outcome::kOk) return;
   fail(error);
+  if (!password_.on()) return;
+  state_.refused = is_password_refused(error);
+  if (!state_.refused) return password_.end();
+  password_.refuse(state_.token, state_.message, now);
 }
 
 void DatabaseProbe::fail(const pg::Error& error) {
@@ -195,6 +219,7 @@ void DatabaseProbe::fail(const pg::Error& error) {
   state_.outcome = Outcome::kFailed;
   state_.reason = std::move(verdict.reason);
   state_.message = std::move(verdict.message);
+  state_.refused = false;
 }
 
 }  // namespace pooler::live

@@ -6,10 +6,12 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "live/probe.h"
+#include "live/refusals.h"
 #include "live/state.h"
 
 namespace pooler::live {
@@ -38,8 +40,8 @@ inline constexpr std::string_view kAliveQuery =
 class DatabaseProbe final : public Probe {
  public:
   // `not_before`: a login of the same PoolerConfig that was closed a moment ago still counts at the
-  // server.
-  DatabaseProbe(pg::SessionFactory& sessions, const DatabaseTarget& target,
+  // server. `sessions` and `refusals` outlive it.
+  DatabaseProbe(pg::SessionFactory& sessions, Refusals& refusals, const DatabaseTarget& target,
                 MonotonicTime not_before);
 
   [[nodiscard]] const DatabaseState& state() const { return state_; }
@@ -55,6 +57,7 @@ class DatabaseProbe final : public Probe {
   static constexpr Duration kRemembered = std::chrono::minutes(10);
 
  protected:
+  MonotonicTime may_open(MonotonicTime now) override;
   std::optional<std::string> question(MonotonicTime now) override;
   [[nodiscard]] MonotonicTime next_question() const override { return ask_at_; }
   void answered(const Answer& answer, const pg::Session& session, MonotonicTime now) override;
@@ -70,6 +73,8 @@ class DatabaseProbe final : public Probe {
   void leave_when_old(MonotonicTime now);
 
   const urls::Connection connection_;
+  PasswordRule password_;
+  bool refused_before_;
   DatabaseState state_;
   MonotonicTime ask_at_;       // the next question
   bool fresh_ = true;          // ... is the session's first: the whole kServerQuery

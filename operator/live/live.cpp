@@ -13,6 +13,7 @@
 #include "base/guarded.h"
 #include "base/log.h"
 #include "live/poller.h"
+#include "live/refusals.h"
 #include "live/watched.h"
 #include "pg/libpq_session.h"
 
@@ -21,7 +22,7 @@ namespace {
 
 // The sessions of the real world; made only where nobody brings others.
 struct Libpq {
-  pg::ThreadResolver resolver;
+  ThreadResolver resolver;
   pg::LibpqSessionFactory sessions{resolver};
 };
 
@@ -36,6 +37,8 @@ void log_change(const std::string& key, std::string_view what, Outcome was, Outc
 void log_changes(const std::string& key, const LiveState& was, const LiveState& is) {
   log_change(key, "login to the database", was.database.outcome, is.database.outcome,
              is.database.reason, is.database.message);
+  log_change(key, "the query for users", was.auth.outcome, is.auth.outcome, is.auth.field,
+             is.auth.message);
   log_change(key, "the published URL", was.verification.outcome, is.verification.outcome,
              is.verification.reason, is.verification.message);
 }
@@ -75,7 +78,7 @@ class Live::Loop {
   }
 
   void set_target(const std::string& key, LiveTarget target) {
-    Watched& watched = watched_.try_emplace(key, sessions_).first->second;
+    Watched& watched = watched_.try_emplace(key, sessions_, refusals_).first->second;
     const std::vector<Probe*> before = watched.probes();
     // Taken out before they are destroyed: a new probe may get the memory of an old one.
     for (Probe* probe : before) drop(*probe);
@@ -156,6 +159,7 @@ class Live::Loop {
   std::atomic<bool> stopping_ = false;
 
   Poller poller_;
+  Refusals refusals_;
   std::map<std::string, Watched> watched_;
   std::unordered_map<Probe*, std::string> owners_;
   std::set<std::string> touched_;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/pgbouncer/console.h"
+#include "engine/pgbouncer/render.h"
 #include "live/rows.h"
 #include "live/targets.h"
 #include "live/verdict.h"
@@ -58,6 +59,10 @@ void PodProbe::follow(std::optional<int> moves, MonotonicTime now) {
   if (!before || *moves <= *before) return;
   reconnects_ = 2;
   reconnect_at_ = now;
+}
+
+void PodProbe::expect(const std::map<std::string, std::string>& certificates) {
+  certificates_ = certificates;
 }
 
 MonotonicTime PodProbe::next_question() const {
@@ -115,7 +120,7 @@ std::optional<std::string> PodProbe::question(MonotonicTime now) {
   return ask(Asked::kConfig);
 }
 
-void PodProbe::answered(const Answer& answer, const pg::Session&, MonotonicTime now) {
+void PodProbe::answered(const Answer& answer, const pg::Session& session, MonotonicTime now) {
   failures_ = 0;
   silent_since_ = now;
   if (asked_ == Asked::kReload) {
@@ -135,14 +140,31 @@ void PodProbe::answered(const Answer& answer, const pg::Session&, MonotonicTime 
     version_ = console::read_version(rows).value_or("");
     return;
   }
+  const std::string marker = console::read_marker(rows).value_or("");
+  const bool certified = proved(marker, session.peer_certificate());
+  if (!certified && !looked_anew_ && reload_error_.empty()) return look_anew(now);
+  looked_anew_ = false;
   state_.outcome = Outcome::kOk;
   state_.message.clear();
   state_.login_refused = false;
   state_.version = version_;
-  read_config(rows, now);
+  read_config(marker, certified, now);
   wait_shown_ = console::read_setting(rows, console::kWaitSetting).value_or("");
   if (paused_ && wait_shown_ != "0") next_.push_back(Asked::kWaitForEver);
   next_.push_back(Asked::kState);
+}
+
+bool PodProbe::proved(const std::string& marker, const std::string& certificate) const {
+  const auto expected = certificates_.find(console::revision_of(marker));
+  return expected == certificates_.end() || expected->second == certificate;
+}
+
+void PodProbe::look_anew(MonotonicTime now) {
+  looked_anew_ = true;
+  next_.clear();
+  asked_ = Asked::kReload;  // so that the new session begins with what is loaded
+  ask_at_ = now;
+  leave_until(now);
 }
 
 // Where it can't be told, nothing is done about it, and the next round asks again.
@@ -182,12 +204,13 @@ void PodProbe::read_connections(const engine::Rows& rows, MonotonicTime now) {
   if (state_.flow != PodState::Flow::kPaused) ask_at_ = std::min(ask_at_, now + kPausingEvery);
 }
 
-void PodProbe::read_config(const engine::Rows& rows, MonotonicTime now) {
-  const std::string marker = console::read_marker(rows).value_or("");
+void PodProbe::read_config(const std::string& marker, bool certified, MonotonicTime now) {
   if (reloading() || state_.reload.failed) {
-    take_loaded(marker);
-  } else {
+    take_loaded(marker, certified);
+  } else if (certified) {
     state_.marker = marker;
+  } else if (state_.marker.empty()) {
+    state_.marker = console::kNoMarker;  // nothing that we know as a whole
   }
   ask_at_ = now + (state_.marker.empty() ? kUnknownEvery : kKnownEvery);
   if (!reloading()) return;
@@ -203,18 +226,22 @@ void PodProbe::read_config(const engine::Rows& rows, MonotonicTime now) {
 
 // An error in a file puts all settings that come after it to their defaults, the marker too, and
 // 1.24 says nothing else. An error in TLS leaves the new marker, and 1.26 says so.
-void PodProbe::take_loaded(const std::string& marker) {
-  const bool refused = !reload_error_.empty() || marker == console::kNoMarker;
+void PodProbe::take_loaded(const std::string& marker, bool certified) {
+  const bool refused = !reload_error_.empty() || marker == console::kNoMarker || !certified;
   if (!refused) {
     refusals_ = 0;
     state_.marker = marker;
     return;
   }
-  if (state_.marker.empty()) state_.marker = console::kNoMarker;  // nothing that we know as a whole
-  if (++refusals_ >= kRefusals) {
-    give_up("it refuses its configuration" +
-            (reload_error_.empty() ? "" : " (" + reload_error_ + ")") + "; its log says why");
+  if (state_.marker.empty()) state_.marker = console::kNoMarker;
+  if (++refusals_ < kRefusals) return;
+  if (reload_error_.empty() && !certified) {
+    return give_up(
+        "it does not show the certificate of its configuration (spec.clientTLS); its "
+        "log says why");
   }
+  give_up("it refuses its configuration" +
+          (reload_error_.empty() ? "" : " (" + reload_error_ + ")") + "; its log says why");
 }
 
 void PodProbe::give_up(std::string why) {

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <deque>
+#include <map>
+#include <string>
 
 #include "engine/rows.h"
 #include "live/probe.h"
@@ -23,6 +25,11 @@ class PodProbe final : public Probe {
   // them. Given up after kReloadPatience, or when the pod refuses them kRefusals times on end.
   // Empty: no more of it.
   void reload_to(const std::string& marker, MonotonicTime now);
+
+  // See PodTarget::certificates. What it shows is seen at the beginning of a session only, so one
+  // that shows another certificate than it should is looked at again in a new session; where that
+  // shows it, too, the marker is not believed, and a RELOAD counts as refused.
+  void expect(const std::map<std::string, std::string>& certificates);
 
   // RECONNECT when `moves` has grown (nullopt: no news), and once more kReconnectAgain later,
   // because the pod may have found the old server again: not all nodes learn at once where a
@@ -60,8 +67,10 @@ class PodProbe final : public Probe {
   };
 
   [[nodiscard]] bool reloading() const;
-  void take_loaded(const std::string& marker);
-  void read_config(const engine::Rows& rows, MonotonicTime now);
+  [[nodiscard]] bool proved(const std::string& marker, const std::string& certificate) const;
+  void look_anew(MonotonicTime now);
+  void take_loaded(const std::string& marker, bool certified);
+  void read_config(const std::string& marker, bool certified, MonotonicTime now);
   void answered_about_flow(const Answer& answer, MonotonicTime now);
   void read_state(const engine::Rows& rows, MonotonicTime now);
   void read_connections(const engine::Rows& rows, MonotonicTime now);
@@ -70,7 +79,9 @@ class PodProbe final : public Probe {
 
   PodState state_;
   Asked asked_ = Asked::kNothing;
-  std::deque<Asked> next_;  // to be asked before ask_at_
+  std::deque<Asked> next_;                           // to be asked before ask_at_
+  std::map<std::string, std::string> certificates_;  // revision -> fingerprint
+  bool looked_anew_ = false;                         // this session is only for its certificate
   std::optional<int> moves_;
   int reconnects_ = 0;  // to be done, the next at reconnect_at_
   MonotonicTime reconnect_at_;

@@ -23,7 +23,14 @@ MonotonicTime Probe::due() const {
 void Probe::advance(MonotonicTime now) {
   using State = pg::Session::State;
   if (!session_ && now < open_at_) return;
-  if (!session_) open(now);
+  if (!session_) {
+    const MonotonicTime allowed = may_open(now);
+    if (allowed > now) {
+      open_at_ = allowed;
+      return;
+    }
+    open(now);
+  }
   session_->advance(now);
   while (session_->state() == State::kIdle) {
     if (const auto answer = session_->take()) {

@@ -50,6 +50,8 @@ class Probe {
   [[nodiscard]] std::optional<MonotonicTime> last_open(MonotonicTime now) const;
 
  protected:
+  // When the next session may be opened; later than `now`: it is asked again then.
+  virtual MonotonicTime may_open(MonotonicTime now) { return now; }
   // What to ask now; nullopt: nothing before next_question(). Called on an idle session.
   virtual std::optional<std::string> question(MonotonicTime now) = 0;
   [[nodiscard]] virtual MonotonicTime next_question() const = 0;

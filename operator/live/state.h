@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "urls/connection.h"
 
 namespace pooler::live {
@@ -41,6 +42,7 @@ struct DatabaseState {
   // changed, and the last time in words: pooled connections may be at the wrong end since.
   int moves = 0;
   std::string last_move;
+  bool refused = false;  // failed for the password, which is not tried for a while
   bool operator==(const DatabaseState&) const = default;
 };
 
@@ -49,7 +51,8 @@ struct PodState {
   std::string message;                  // why not
   bool login_refused = false;           // it answered and refused our login: it runs with another
                                         // admin password than the one of today
-  std::string marker;                   // that it shows: what it has really loaded
+  std::string marker;                   // that it shows: what it has really loaded, with its
+                                        // certificate
   std::string version;                  // "1.26.1"
   struct Reload {
     std::string marker;   // PodTarget::reload_to; empty: none was asked for
@@ -70,11 +73,22 @@ struct VerificationState {
   std::string reason;  // VerificationFailed, OperatorCannotReachPooler
   std::string message;
   bool persistent = false;  // failed again and again, for ten seconds or more
+  bool refused = false;     // as of DatabaseState
   bool operator==(const VerificationState&) const = default;
+};
+
+// Can users be looked up?
+struct AuthState {
+  std::string token;
+  Outcome outcome = Outcome::kUnknown;
+  std::string field;    // of the spec, where that can be mended
+  std::string message;  // why not; nothing of what the query answers
+  bool operator==(const AuthState&) const = default;
 };
 
 struct LiveState {
   DatabaseState database;
+  AuthState auth;
   std::map<std::string, PodState> pods;  // by pod uid
   VerificationState verification;
   bool operator==(const LiveState&) const = default;
@@ -84,6 +98,21 @@ struct LiveState {
 struct DatabaseTarget {
   urls::Connection connection;
   std::string token;
+  // How long no login with this password is tried after one was refused: some providers ban an
+  // address that tries again. Zero: as after any other failure.
+  Duration refusal_pause{};
+  // The password is known to have been refused, by an operator before this one.
+  bool refused_before = false;
+  // For whom else a refusal counts: all logins that have the same. Only with a pause.
+  std::string refusal_scope = {};
+};
+
+// The query of spec.pgbouncer.auth, asked once at the database itself.
+struct AuthTarget {
+  urls::Connection connection;  // as the role that runs the query
+  std::string token;
+  std::string question;  // engine::pgbouncer::auth_question()
+  std::string user;      // that has to be found; empty: an answer is enough
 };
 
 struct PodTarget {
@@ -99,6 +128,9 @@ struct PodTarget {
   bool paused = false;
   // Its query_wait_timeout as its files have it, in seconds; empty: not known.
   std::string wait_limit;
+  // Revision -> fingerprint of the certificate that it shows with it; an empty text where it
+  // encrypts nothing. A revision that is not there is believed.
+  std::map<std::string, std::string> certificates = {};
 };
 
 struct ConsoleLogin {
@@ -109,12 +141,19 @@ struct ConsoleLogin {
 // One SELECT 1 through the pooler, with the published credentials.
 struct VerificationTarget {
   urls::Connection connection;  // as published: host is the Service's name
-  std::string address;          // the Service's cluster IP, or a pod's: no DNS on the way
+  // The Service's cluster IP, or a pod's: no DNS on the way. Empty: the name is looked up.
+  std::string address;
   std::string token;
+  // Fingerprint of the certificate that the pooler must show; empty: whatever it shows. Where the
+  // connection says sslmode=disable it is not looked at.
+  std::string certificate = {};
+  Duration refusal_pause{};  // both as of DatabaseTarget
+  std::string refusal_scope = {};
 };
 
 struct LiveTarget {
   std::optional<DatabaseTarget> database;
+  std::optional<AuthTarget> auth;
   ConsoleLogin console;
   std::vector<PodTarget> pods;
   std::optional<VerificationTarget> verification;

@@ -39,6 +39,20 @@ pg::Params params_of(const urls::Connection& connection) {
   return params;
 }
 
+// In any case, so that a certificate is shown; as strictly as clients are told to be, where it is
+// known whom they trust: a file of theirs is not at hand.
+void encrypt(pg::Target& target, const urls::Connection& connection) {
+  const std::string roots = connection.parameter("sslrootcert");
+  const std::string& authorities = connection.certificates.authorities;
+  const bool known = !authorities.empty() || roots.empty() || roots == "system";
+  if (known && connection.parameter("sslmode").starts_with("verify-")) {
+    target.certificates.authorities = authorities;
+    return;
+  }
+  target.params["sslmode"] = "require";
+  target.params.erase("sslrootcert");  // with which libpq would verify in this mode, too
+}
+
 }  // namespace
 
 pg::Target database_target(const urls::Connection& connection) {
@@ -47,6 +61,7 @@ pg::Target database_target(const urls::Connection& connection) {
     target.endpoints.push_back({host.host, "", host.port});
   }
   target.params = params_of(connection);
+  target.certificates = connection.certificates;
   target.timeout = std::chrono::seconds(5);
   return target;
 }
@@ -58,6 +73,8 @@ pg::Target console_target(const PodTarget& pod, const ConsoleLogin& login) {
   target.params["user"] = login.user;
   target.params["password"] = login.password;
   target.params["dbname"] = engine::pgbouncer::kConsoleDatabase;
+  // Whatever it runs: it may have yet to load TLS, or to leave it. Its certificate is compared.
+  target.params["sslmode"] = "prefer";
   target.timeout = std::chrono::seconds(3);
   return target;
 }
@@ -68,7 +85,16 @@ pg::Target verification_target(const VerificationTarget& verification) {
   target.endpoints = {{service.host, verification.address, service.port}};
   target.params = params_of(verification.connection);
   target.timeout = std::chrono::seconds(5);
+  if (expects_certificate(verification)) {
+    encrypt(target, verification.connection);
+  } else if (verification.connection.parameter("sslmode").starts_with("verify-")) {
+    target.certificates.authorities = verification.connection.certificates.authorities;
+  }
   return target;
+}
+
+bool expects_certificate(const VerificationTarget& target) {
+  return !target.certificate.empty() && target.connection.parameter("sslmode") != "disable";
 }
 
 }  // namespace pooler::live

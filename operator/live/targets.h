@@ -14,8 +14,9 @@ inline constexpr const char* kSystemRoots = "/etc/ssl/certs/ca-certificates.crt"
 [[nodiscard]] pg::Target database_target(const urls::Connection& connection);
 // By address, never by name.
 [[nodiscard]] pg::Target console_target(const PodTarget& pod, const ConsoleLogin& login);
-// As a client that has the published URL, but without DNS: the certificate would be checked against
-// the Service's name all the same.
+// As a client that has the published URL, but without DNS where the address is given: the
+// certificate would be checked against the Service's name all the same.
 [[nodiscard]] pg::Target verification_target(const VerificationTarget& target);
+[[nodiscard]] bool expects_certificate(const VerificationTarget& target);
 
 }  // namespace pooler::live

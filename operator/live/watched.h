@@ -4,11 +4,14 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "live/auth_probe.h"
 #include "live/database_probe.h"
 #include "live/pod_probe.h"
+#include "live/refusals.h"
 #include "live/state.h"
 #include "live/verification_probe.h"
 
@@ -16,8 +19,9 @@ namespace pooler::live {
 
 class Watched {
  public:
-  // `sessions` outlives it.
-  explicit Watched(pg::SessionFactory& sessions) : sessions_(sessions) {}
+  // Both outlive it. `refusals`: those that all PoolerConfigs know of.
+  Watched(pg::SessionFactory& sessions, Refusals& refusals)
+      : sessions_(sessions), refusals_(refusals) {}
 
   // Probes of what did not change go on undisturbed; the others are dropped, with their sessions,
   // before new ones begin.
@@ -30,6 +34,7 @@ class Watched {
 
  private:
   void set_database(const std::optional<DatabaseTarget>& target, MonotonicTime now);
+  void set_auth(const std::optional<AuthTarget>& target, MonotonicTime now);
   void set_pods(const LiveTarget& target, MonotonicTime now);
   void set_verification(const std::optional<VerificationTarget>& target, MonotonicTime now);
 
@@ -40,8 +45,11 @@ class Watched {
   };
 
   pg::SessionFactory& sessions_;
+  Refusals& refusals_;
   std::unique_ptr<DatabaseProbe> database_;
-  MonotonicTime database_free_at_;   // no login before: an earlier one may still count
+  MonotonicTime database_free_at_;  // no login before: an earlier one may still count
+  std::unique_ptr<AuthProbe> auth_;
+  MonotonicTime auth_free_at_;       // as database_free_at_
   std::map<std::string, Pod> pods_;  // by uid
   std::unique_ptr<VerificationProbe> verification_;
 };

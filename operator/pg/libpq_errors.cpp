@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/strings.h"
+#include "pg/memory_file.h"
 
 namespace pooler::pg {
 namespace {
@@ -52,10 +53,11 @@ Error::Kind read_kind(std::string_view text) {
     if (contains(text, std::strerror(code))) return Kind::kUnreachable;
   }
   if (contains(text, std::strerror(ETIMEDOUT))) return Kind::kTimeout;
-  constexpr std::array<std::pair<std::string_view, Kind>, 9> kWords = {{
+  constexpr std::array<std::pair<std::string_view, Kind>, 10> kWords = {{
       {"expected authentication request", Kind::kOther},
       {"SSL", Kind::kTls},
       {"certificate", Kind::kTls},
+      {"private key file", Kind::kTls},
       {"server closed the connection", Kind::kLost},
       {"Connection reset", Kind::kLost},
       {"no password supplied", Kind::kAuthentication},
@@ -75,6 +77,20 @@ std::string_view without_prefix(std::string_view line) {
   if (!line.starts_with("connection to server at ")) return line;
   const std::size_t at = line.find(kEnd);
   return at == std::string_view::npos ? line : line.substr(at + kEnd.size());
+}
+
+// `certificate file "/proc/self/fd/7"`: what a certificate or key of a Secret was given libpq as.
+std::string without_memory_files(std::string_view text) {
+  const std::string quote = "\"" + std::string(kMemoryFiles);
+  std::string line;
+  while (true) {
+    const std::size_t begin = text.find(quote);
+    const std::size_t end =
+        begin == std::string_view::npos ? begin : text.find('"', begin + quote.size());
+    if (end == std::string_view::npos) return line + std::string(text);
+    line += std::string(text.substr(0, begin)) + "of its Secret";
+    text.remove_prefix(end + 1);
+  }
 }
 
 }  // namespace
@@ -116,7 +132,7 @@ Error read_connect_error(std::string_view text, std::string_view password) {
     if (line != lines.end()) found->message = without_prefix(*line);
     found->kind = read_kind(text);
   }
-  found->message = printable(found->message, password);
+  found->message = printable(without_memory_files(found->message), password);
   return *std::move(found);
 }
 

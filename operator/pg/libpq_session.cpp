@@ -1,6 +1,8 @@
 #include "pg/libpq_session.h"
 
 #include <libpq-fe.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
 #include <poll.h>
 
 #include <algorithm>
@@ -11,7 +13,10 @@
 #include <utility>
 #include <vector>
 
+#include "base/crypto.h"
+#include "base/strings.h"
 #include "pg/libpq_errors.h"
+#include "pg/memory_file.h"
 
 namespace pooler::pg {
 namespace {
@@ -55,14 +60,40 @@ bool is_ready(int fd, Wants wants) {
   return poll(&item, 1, 0) > 0;
 }
 
+std::string peer_fingerprint(PGconn* connection) {
+  auto* ssl = static_cast<SSL*>(PQsslStruct(connection, "OpenSSL"));
+  X509* certificate = ssl == nullptr ? nullptr : SSL_get1_peer_certificate(ssl);
+  unsigned char* der = nullptr;
+  const int size = certificate == nullptr ? 0 : i2d_X509(certificate, &der);
+  std::string fingerprint;
+  if (size > 0) {
+    fingerprint =
+        hex_encode(sha256({reinterpret_cast<const char*>(der), static_cast<std::size_t>(size)}));
+  }
+  OPENSSL_free(der);
+  X509_free(certificate);
+  return fingerprint;
+}
+
 class LibpqSession final : public Session {
  public:
   LibpqSession(Resolver& resolver, Target target, MonotonicTime now)
-      : resolver_(resolver), target_(std::move(target)), connect_by_(now + target_.timeout) {
+      : resolver_(resolver),
+        target_(std::move(target)),
+        connect_by_(now + target_.timeout),
+        params_(target_.params) {
     assert(!target_.endpoints.empty());
+    current_ = target_.endpoints.front();
     const auto password = target_.params.find("password");
     if (password != target_.params.end()) password_ = password->second;
-    start_endpoint(now);
+    const bool held = hold("sslrootcert", target_.certificates.authorities) &&
+                      hold("sslcert", target_.certificates.chain) &&
+                      hold("sslkey", target_.certificates.key);
+    if (held) {
+      start_endpoint(now);
+    } else {
+      fail(session_error(Error::Kind::kOther, "no memory for its certificates"));
+    }
   }
 
   State state() const override { return state_; }
@@ -86,6 +117,7 @@ class LibpqSession final : public Session {
     return error_;
   }
   const Endpoint& peer() const override { return current_; }
+  const std::string& peer_certificate() const override { return peer_certificate_; }
 
   void advance(MonotonicTime now) override {
     if (state_ == State::kConnecting) advance_connecting(now);
@@ -107,6 +139,14 @@ class LibpqSession final : public Session {
   }
 
  private:
+  // libpq reads certificates from files only. They are held until it has logged in.
+  bool hold(const char* parameter, const std::string& text) {
+    if (text.empty()) return true;
+    files_.emplace_back(text);
+    params_[parameter] = files_.back().path();
+    return !params_[parameter].empty();
+  }
+
   // --- connecting: endpoint by endpoint, address by address ---------------------------------
 
   void start_endpoint(MonotonicTime now) {
@@ -145,7 +185,7 @@ class LibpqSession final : public Session {
   }
 
   void start_connection() {
-    Params params = target_.params;
+    Params params = params_;
     params["host"] = current_.host;
     params["hostaddr"] = current_.address;
     params["port"] = std::to_string(current_.port);
@@ -226,6 +266,8 @@ class LibpqSession final : public Session {
   void become_idle() {
     PQsetnonblocking(connection_.get(), 1);
     wants_ = {.read = true, .write = false};
+    peer_certificate_ = peer_fingerprint(connection_.get());
+    files_.clear();
     state_ = State::kIdle;
     best_error_.reset();
   }
@@ -331,6 +373,7 @@ class LibpqSession final : public Session {
     wants_ = {};
     lookup_.reset();
     connection_.reset();
+    files_.clear();
   }
 
   // "terminating connection due to administrator command" comes without being asked for.
@@ -348,6 +391,8 @@ class LibpqSession final : public Session {
   Resolver& resolver_;
   const Target target_;
   const MonotonicTime connect_by_;
+  Params params_;  // the target's, with the paths of files_
+  std::vector<MemoryFile> files_;
   std::string password_;
 
   State state_ = State::kConnecting;
@@ -359,6 +404,7 @@ class LibpqSession final : public Session {
   bool reached_ = false;  // TCP stands
   std::unique_ptr<Lookup> lookup_;
   ConnectionPtr connection_;
+  std::string peer_certificate_;
   std::optional<Error> best_error_;
 
   MonotonicTime answer_by_;

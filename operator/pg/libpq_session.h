@@ -4,7 +4,7 @@
 
 #include <memory>
 
-#include "pg/resolver.h"
+#include "base/resolver.h"
 #include "pg/session.h"
 
 namespace pooler::pg {

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/certificates.h"
 #include "base/clock.h"
 #include "base/result.h"
 
@@ -32,6 +33,7 @@ struct Target {
   std::vector<Endpoint> endpoints;  // tried in order, at least one; each with all its addresses
   Params params;                    // without host, hostaddr and port
   Duration timeout = std::chrono::seconds(5);  // names, connections and login together
+  Certificates certificates;                   // in place of sslrootcert, sslcert and sslkey
 };
 
 // An answer as text, as the simple query protocol gives it.
@@ -92,6 +94,9 @@ class Session {
   [[nodiscard]] virtual const Error& error() const = 0;
   // Where it is connected to, with the numeric address; of interest once it has been kIdle.
   [[nodiscard]] virtual const Endpoint& peer() const = 0;
+  // Fingerprint (base/certificates.h) of the certificate that it was shown there; empty where the
+  // connection is not encrypted. The same for the whole life of the session.
+  [[nodiscard]] virtual const std::string& peer_certificate() const = 0;
 };
 
 class SessionFactory {

@@ -1,5 +1,6 @@
 #include "reconcile/caches.h"
 
+#include <algorithm>
 #include <string>
 
 namespace pooler::reconcile {
@@ -31,7 +32,11 @@ std::vector<kube::ObjectKey> users_of_secret(const Caches& caches, const kube::O
   std::vector<kube::ObjectKey> users;
   for (const auto& object : caches.configs.list(secret.ns)) {
     const api::Spec& spec = object->config->spec;
-    if (spec.database.secret_name == secret.name || spec.connection_secret.name == secret.name) {
+    std::vector<std::string> names = api::certificate_secrets(spec);
+    names.insert(names.end(), {spec.database.secret_name, spec.connection_secret.name,
+                               spec.pgbouncer.auth.user_secret});
+    if (spec.supabase) names.push_back(spec.supabase->token_secret_name);
+    if (std::find(names.begin(), names.end(), secret.name) != names.end()) {
       users.push_back(object->meta.key());
     }
   }

@@ -11,7 +11,8 @@ using api::ConditionStatus;
 
 // Waiting can't help with these; everything else may mend itself.
 constexpr std::array kStalling = {api::reason::kInvalidParameter, api::reason::kBudgetTooSmall,
-                                  api::reason::kInvalidPodTemplate, api::reason::kNotOwned};
+                                  api::reason::kInvalidPodTemplate, api::reason::kNotOwned,
+                                  api::reason::kPoolerHostUnknown};
 
 bool stalls(const Verdict& verdict) {
   return verdict.status == ConditionStatus::kFalse &&
@@ -63,6 +64,14 @@ bool flipped_to(const api::Status& before, const api::Condition& now, ConditionS
   return old == nullptr || old->status != status || old->reason != now.reason;
 }
 
+// Once for each: the message has the moment.
+bool expires_anew(const api::Status& before, const api::Condition& now) {
+  const api::Condition* old = before.find(now.type);
+  return now.status == ConditionStatus::kTrue &&
+         now.message.find(kShouldBeRenewed) != std::string::npos &&
+         (old == nullptr || old->message != now.message);
+}
+
 }  // namespace
 
 Verdict yes(std::string_view reason, std::string message) {
@@ -107,6 +116,9 @@ std::vector<Notice> notices(const api::Status& before, const api::Status& after)
     const bool wrong = flipped_to(before, now, ConditionStatus::kFalse);
     if (now.type == api::condition::kConfigurationValid && wrong) {
       list.push_back({Type::kWarning, "InvalidConfiguration", "Validate", now.message});
+    }
+    if (now.type == api::condition::kConfigurationValid && expires_anew(before, now)) {
+      list.push_back({Type::kWarning, "CertificateExpires", "Validate", now.message});
     }
     if (now.type == api::condition::kDatabaseReachable && wrong &&
         now.reason != api::reason::kReadOnly) {

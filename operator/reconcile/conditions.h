@@ -30,7 +30,8 @@ struct Verdicts {
   Verdict secret_published;
   Verdict scaling_active;
   bool in_progress = false;  // a change is on its way
-  // publishPolicy Immediate: Ready does not wait for what the operator has no way to see.
+  // publishPolicy Immediate, or nothing of ours to load: Ready does not wait for what the operator
+  // has no way to see.
   bool may_be_unproved = false;
 };
 
@@ -38,6 +39,9 @@ struct Verdicts {
 // lastTransitionTime is `now` where the status flips, else what `before` has.
 [[nodiscard]] std::vector<api::Condition> conditions(const Verdicts& verdicts,
                                                      const api::PoolerConfig& config, WallTime now);
+
+// In ConfigurationValid's message, before the time.
+inline constexpr std::string_view kShouldBeRenewed = " should be renewed: it is valid until ";
 
 // What changed between two statuses that a person wants to read about.
 [[nodiscard]] std::vector<Notice> notices(const api::Status& before, const api::Status& after);

@@ -17,6 +17,7 @@ class Judge {
       : see_(observed),
         found_(found),
         config_(*observed.config),
+        runs_pods_(config_.spec.engine == api::Engine::kPgBouncer),
         wanted_(config_.spec.replicas.value_or(0)) {}
 
   api::Status run() {
@@ -26,11 +27,9 @@ class Judge {
     verdicts_.pooler_available = availability();
     verdicts_.configuration_loaded = loading();
     verdicts_.secret_published = found_.published;
-    verdicts_.scaling_active =
-        no(api::reason::kManual, "spec.replicas is followed (spec.scaling.mode Manual)");
+    verdicts_.scaling_active = scaling();
     const bool unasked = keep_what_was_known();
-    verdicts_.may_be_unproved =
-        config_.spec.connection_secret.publish_policy == api::PublishPolicy::kImmediate;
+    verdicts_.may_be_unproved = api::publishes_at_once(config_.spec) || !runs_pods_;
     const bool unproved = verdicts_.may_be_unproved &&
                           verdicts_.configuration_loaded.status == ConditionStatus::kUnknown;
     const bool pausing = config_.spec.pgbouncer.paused &&
@@ -67,31 +66,55 @@ class Judge {
 
   [[nodiscard]] Verdict configuration() const {
     if (found_.configuration) return *found_.configuration;
-    if (see_.write_refused.empty()) return yes(api::reason::kValid, "the spec can be run");
+    if (found_.late) return *found_.late;
+    if (see_.write_refused.empty()) {
+      return yes(api::reason::kValid, "the spec can be run" + found_.certificates_end);
+    }
     return no(api::reason::kInvalidPodTemplate,
               "the API server refuses what is made of this spec: " + see_.write_refused);
   }
 
   [[nodiscard]] Verdict database() const {
     const live::DatabaseState* state = found_.database_state;
-    if (!found_.database) {
+    if (!found_.login()) {
       return unknown(api::reason::kUnknown, "not asked: the database is not known");
     }
     if (state == nullptr || state->outcome == live::Outcome::kUnknown) {
       return unknown(api::reason::kUnknown, "the database is being asked");
     }
-    if (!found_.database_answers()) return no(state->reason, state->message);
-    const std::string where = urls::host_ports(*found_.database);
+    if (!found_.database_answers()) return no(state->reason, state->message + hint(*state));
+    const std::string where = urls::host_ports(*found_.login());
     if (state->server && state->server->read_only) return read_only(*state->server, where);
     return yes(api::reason::kConnected, "logged in to " + where);
   }
 
-  [[nodiscard]] static Verdict read_only(const live::Server& server, const std::string& where) {
+  // What a person can't know who has not read Supabase's documentation.
+  [[nodiscard]] std::string hint(const live::DatabaseState& state) const {
+    if (runs_pods_ || !config_.spec.supabase) return {};
+    const std::string& why = state.reason;
+    if (state.refused) {
+      return "; with this password no login is tried for half an hour, because Supabase bans "
+             "addresses that try again";
+    }
+    if (why == api::reason::kConnectionRefused) {
+      return "; an address that Supabase has banned for wrong passwords is refused, too: the "
+             "project's database settings list such bans, and lift them";
+    }
+    const bool no_way =
+        why == api::reason::kOperatorCannotReachDatabase || why == api::reason::kDnsFailure;
+    if (!no_way || config_.spec.supabase->direct != api::SupabaseDirect::kDirect) return {};
+    return "; it has an IPv6 address alone, unless the project has the IPv4 add-on: "
+           "spec.supabase.direct SessionPooler leads the direct URL over IPv4";
+  }
+
+  [[nodiscard]] Verdict read_only(const live::Server& server, const std::string& where) const {
     return no(api::reason::kReadOnly,
               "logged in to " + where + ", and writes fail there: the server " + server.identity +
                   (server.in_recovery ? " is in recovery (a standby)"
                                       : " has default_transaction_read_only on") +
-                  "; the pooler goes on, and reconnects when the name leads to another server");
+                  (runs_pods_ ? "; the pooler goes on, and reconnects when the name leads to "
+                                "another server"
+                              : "; the pooler goes on"));
   }
 
   [[nodiscard]] Verdict availability() const {
@@ -101,6 +124,7 @@ class Judge {
       return no(api::reason::kNotOwned,
                 found_.foreign + "; it is left as it is: delete or rename it, or use another name");
     }
+    if (found_.availability) return *found_.availability;
     if (found_.blocked) {
       return no(api::reason::kProgressing,
                 "waits for what is left of an earlier PoolerConfig of this name to go");
@@ -144,10 +168,21 @@ class Judge {
     return waiting.empty() ? otherwise : "waits for " + waiting;
   }
 
+  [[nodiscard]] Verdict scaling() const {
+    if (runs_pods_) {
+      return no(api::reason::kManual, "spec.replicas is followed (spec.scaling.mode Manual)");
+    }
+    return no(api::reason::kManagedByProvider,
+              "Supabase runs the pooler: its size is set in the project's settings");
+  }
+
   [[nodiscard]] Verdict loading() const {
+    if (found_.loading) return *found_.loading;
     const int loaded = std::min(status_.pods.loaded, wanted_);
+    const bool kept = found_.configuration && !found_.target;
     std::string progress = std::to_string(loaded) + "/" + std::to_string(wanted_) +
-                           " replicas run the wanted configuration";
+                           " replicas run the " + (kept ? "last good" : "wanted") +
+                           " configuration";
     // A new configuration is not even made while it can't be said what it may use.
     if (see_.workload.ours() && !found_.target && !found_.configuration &&
         found_.database_answers() && !found_.share.waiting.empty()) {
@@ -195,7 +230,7 @@ class Judge {
   bool keep_what_was_known() {
     const api::Status& before = config_.status;
     if (before.observed_generation != config_.generation) return false;
-    if (found_.database) keep(verdicts_.database_reachable, api::condition::kDatabaseReachable);
+    if (found_.login()) keep(verdicts_.database_reachable, api::condition::kDatabaseReachable);
     const bool unasked = before.pods.serving == status_.pods.serving && status_.pods.serving > 0 &&
                          std::none_of(see_.pods.begin(), see_.pods.end(),
                                       [this](const ObservedPod& pod) { return asked(pod); });
@@ -229,21 +264,23 @@ class Judge {
     status_.replicas = static_cast<int>(see_.pods.size());
     status_.ready_replicas = status_.pods.serving;
     status_.desired_replicas = wanted_;
-    status_.selector = std::string(api::kNameLabel) + "=" + config_.name;
+    if (runs_pods_) status_.selector = std::string(api::kNameLabel) + "=" + config_.name;
     status_.binding_name = found_.binding;
-    status_.endpoint_pooled = urls::host_ports({.hosts = {pgbouncer::way_in(config_)}});
+    status_.endpoint_pooled =
+        found_.endpoint_pooled.empty() ? config_.status.endpoint_pooled : found_.endpoint_pooled;
     status_.endpoint_direct =
         found_.database ? urls::host_ports(*found_.database) : config_.status.endpoint_direct;
     status_.effective = {.image = found_.image,
                          .budget = found_.budget,
                          .budget_source = found_.budget_source,
-                         .max_replicas = config_.spec.scaling.max_replicas};
+                         .max_replicas = runs_pods_ ? config_.spec.scaling.max_replicas : 0};
     status_.conditions = conditions(verdicts_, config_, see_.now);
   }
 
   const Observed& see_;
   const Findings& found_;
   const api::PoolerConfig& config_;
+  const bool runs_pods_;
   const int wanted_;
   api::Status status_;
   Verdicts verdicts_;

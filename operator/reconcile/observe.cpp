@@ -152,26 +152,38 @@ kube::ApiResult<std::shared_ptr<const K>> Observer::find(const kube::Store<K>& s
   return std::shared_ptr<const K>();
 }
 
-kube::ApiResult<std::optional<std::map<std::string, std::string>>> Observer::database_secret(
-    const kube::ObjectKey& key) {
+kube::ApiResult<std::optional<std::map<std::string, std::string>>> Observer::referenced_secret(
+    const kube::ObjectKey& key, const kube::ObjectKey& user) {
   using Data = std::optional<std::map<std::string, std::string>>;
   // Where the watch shows none it may only be late: a person creates both at the same moment.
   if (const auto meta = caches_.secret_names.get(key)) {
-    auto cache = database_secrets_.lock();
+    auto cache = referenced_secrets_.lock();
     const auto known = cache->find(key);
     if (known != cache->end() && known->second.resource_version == meta->meta.resource_version) {
+      known->second.users.insert(user);
       return Data(known->second.data);
     }
   }
   auto answer = client_.get<kube::Secret>(key);
   if (!answer) {
     if (answer.error().kind != kube::ErrorKind::kNotFound) return failure(answer.error());
-    database_secrets_.lock()->erase(key);
+    referenced_secrets_.lock()->erase(key);
     return Data();
   }
-  database_secrets_.lock()->insert_or_assign(
-      key, CachedSecret{answer->meta.resource_version, answer->data});
+  auto cache = referenced_secrets_.lock();
+  CachedSecret& cached = (*cache)[key];
+  cached.resource_version = answer->meta.resource_version;
+  cached.data = answer->data;
+  cached.users.insert(user);
   return Data(std::move(answer->data));
+}
+
+void Observer::refer(const kube::ObjectKey& config, const std::set<kube::ObjectKey>& secrets) {
+  auto cache = referenced_secrets_.lock();
+  for (auto& [secret, known] : *cache) {
+    if (!secrets.contains(secret)) known.users.erase(config);
+  }
+  std::erase_if(*cache, [](const auto& known) { return known.second.users.empty(); });
 }
 
 kube::ApiResult<Observed> Observer::observe(const PoolerConfigObject& object) {
@@ -187,13 +199,33 @@ kube::ApiResult<Observed> Observer::observe(const PoolerConfigObject& object) {
     return std::nullopt;
   };
 
-  auto database = database_secret(at(config.spec.database.secret_name));
+  std::set<kube::ObjectKey> referred;
+  const auto read = [&](const std::string& name) {
+    referred.insert(at(name));
+    return referenced_secret(at(name), at(config.name));
+  };
+  auto database = read(config.spec.database.secret_name);
   if (!database) return failure(database.error());
   seen.database_secret = std::move(database).value();
+  if (config.spec.supabase && !config.spec.supabase->token_secret_name.empty()) {
+    auto token = read(config.spec.supabase->token_secret_name);
+    if (!token) return failure(token.error());
+    seen.token_secret = std::move(token).value();
+  }
+  if (!config.spec.pgbouncer.auth.user_secret.empty()) {
+    auto login = read(config.spec.pgbouncer.auth.user_secret);
+    if (!login) return failure(login.error());
+    seen.auth_secret = std::move(login).value();
+  }
+  for (const std::string& name : api::certificate_secrets(config.spec)) {
+    auto secret = read(name);
+    if (!secret) return failure(secret.error());
+    if (*secret) seen.certificate_secrets.emplace(name, std::move(**secret));
+  }
 
   const std::string workload = pgbouncer::workload_name(config);
   for (const auto& problem :
-       {look(caches_.secrets, pgbouncer::admin_secret_name(config), seen.admin),
+       {look(caches_.secrets, engine::admin_secret_name(config), seen.admin),
         look(caches_.secrets, pgbouncer::config_secret_name(config), seen.files),
         look(caches_.secrets, config.spec.connection_secret.name, seen.published),
         look(caches_.services, workload, seen.client),
@@ -203,6 +235,8 @@ kube::ApiResult<Observed> Observer::observe(const PoolerConfigObject& object) {
         look(caches_.network_policies, workload, seen.network_policy)}) {
     if (problem) return failure(*problem);
   }
+  // Only a spec that is new may name others.
+  if (config.status.observed_generation != config.generation) refer(at(config.name), referred);
   claim_retained(seen.published, config);
   seen.pods = pods_of(caches_, config);
   return seen;

@@ -11,8 +11,10 @@
 
 #include "api/pooler_config.h"
 #include "base/clock.h"
+#include "hosted/projects.h"
 #include "kube/meta.h"
 #include "live/state.h"
+#include "reconcile/certificates.h"
 #include "reconcile/share.h"
 
 namespace pooler::reconcile {
@@ -70,6 +72,11 @@ struct ObservedPod {
 struct Observed {
   std::shared_ptr<const api::PoolerConfig> config;
   std::optional<std::map<std::string, std::string>> database_secret;  // nullopt: there is none
+  // Of spec.supabase.managementTokenSecretRef; nullopt: there is none, or none is named.
+  std::optional<std::map<std::string, std::string>> token_secret;
+  // Of spec.pgbouncer.auth.userSecretRef; nullopt: there is none, or none is named.
+  std::optional<std::map<std::string, std::string>> auth_secret;
+  SecretsByName certificate_secrets;  // that the spec names, and that there are
   SecretChild admin;
   SecretChild files;
   SecretChild published;
@@ -80,6 +87,7 @@ struct Observed {
   Child network_policy;
   std::vector<ObservedPod> pods;  // of the workload, by ordinal
   live::LiveState live;
+  hosted::ProjectState project;
   std::map<std::string, Claim> others;  // of the other PoolerConfigs, by key
   std::string default_image;
   std::string operator_namespace;  // empty: not known

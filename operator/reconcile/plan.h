@@ -9,6 +9,7 @@
 #include "api/status.h"
 #include "base/clock.h"
 #include "base/json_fwd.h"
+#include "hosted/projects.h"
 #include "kube/events.h"
 #include "kube/meta.h"
 #include "live/state.h"
@@ -55,6 +56,7 @@ struct Plan {
   api::Status status;
   std::vector<Notice> notices;  // told once the status is written
   live::LiveTarget target;
+  std::optional<hosted::ProjectTarget> project;  // to be asked about at the Management API
   Claim claim;
   std::string reload_refused;          // for the next round's Observed
   int moves_told = 0;                  // the same, once the notices are told

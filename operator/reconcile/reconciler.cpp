@@ -6,7 +6,7 @@
 #include "base/crypto.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "engine/pgbouncer/workload.h"
+#include "engine/secrets.h"
 
 namespace pooler::reconcile {
 namespace {
@@ -54,11 +54,12 @@ Json status_body(const api::PoolerConfig& config, const api::Status& status) {
 
 }  // namespace
 
-Reconciler::Reconciler(Caches& caches, kube::Client& client, LiveLoop& live, const Clock& clock,
-                       Options options)
+Reconciler::Reconciler(Caches& caches, kube::Client& client, LiveLoop& live,
+                       ProjectReader& projects, const Clock& clock, Options options)
     : caches_(caches),
       client_(client),
       live_(live),
+      projects_(projects),
       clock_(clock),
       options_(std::move(options)),
       observer_(caches, client) {}
@@ -70,6 +71,7 @@ Result<kube::Requeue, kube::ReconcileError> Reconciler::reconcile(const kube::Ob
     return kube::Requeue{};
   }
   if (object->config->reconcile_disabled) {
+    projects_.forget(to_string(key));
     publish_unseen(key, "it has pods, and reconciling it is disabled");
     return kube::Requeue{};
   }
@@ -81,10 +83,11 @@ Result<kube::Requeue, kube::ReconcileError> Reconciler::reconcile(const kube::Ob
     return failure(as_error(observed.error()));
   }
   observed->live = live_.state(to_string(key));
+  observed->project = projects_.state(to_string(key));
   observed->others = claims_of_others(*object);
   observed->default_image = options_.default_image;
   observed->operator_namespace = options_.operator_namespace;
-  observed->fresh_random = random_bytes(engine::pgbouncer::kAdminRandomBytes);
+  observed->fresh_random = random_bytes(engine::kAdminRandomBytes);
   observed->now = clock_.wall();
   {
     auto memory = memory_.lock();
@@ -96,6 +99,11 @@ Result<kube::Requeue, kube::ReconcileError> Reconciler::reconcile(const kube::Ob
   Plan planned = plan(*observed);
   (*memory_.lock())[key].reload_refused = planned.reload_refused;
   live_.set_target(to_string(key), std::move(planned.target));
+  if (planned.project) {
+    projects_.set_target(to_string(key), *planned.project);
+  } else {
+    projects_.forget(to_string(key));
+  }
   publish_claim(key, planned.claim);
   const auto failed = carry_out(*object->config, planned);
   if (failed && failed->namespace_terminating()) return kube::Requeue{};  // it goes with it
@@ -122,6 +130,8 @@ Result<kube::Requeue, kube::ReconcileError> Reconciler::reconcile(const kube::Ob
 
 void Reconciler::gone(const kube::ObjectKey& key) {
   live_.forget(to_string(key));
+  projects_.forget(to_string(key));
+  observer_.forget(key);
   memory_.lock()->erase(key);
   // What its pods hold is held until they are gone.
   if (has_pods(key)) return;

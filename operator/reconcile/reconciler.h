@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/guarded.h"
+#include "hosted/projects.h"
 #include "kube/client.h"
 #include "kube/controller.h"
 #include "kube/events.h"
@@ -31,11 +32,20 @@ class LiveLoop {
   [[nodiscard]] virtual live::LiveState state(const std::string& key) const = 0;
 };
 
+// What the reconciler needs of the reader of Supabase's Management API.
+class ProjectReader {
+ public:
+  virtual ~ProjectReader() = default;
+  virtual void set_target(const std::string& key, const hosted::ProjectTarget& target) = 0;
+  virtual void forget(const std::string& key) = 0;
+  [[nodiscard]] virtual hosted::ProjectState state(const std::string& key) const = 0;
+};
+
 // Thread-safe for different keys.
 class Reconciler {
  public:
-  Reconciler(Caches& caches, kube::Client& client, LiveLoop& live, const Clock& clock,
-             Options options);
+  Reconciler(Caches& caches, kube::Client& client, LiveLoop& live, ProjectReader& projects,
+             const Clock& clock, Options options);
 
   // Where Events go, and whom to wake when what one PoolerConfig holds of a server changes for
   // others. Before the first reconcile.
@@ -74,6 +84,7 @@ class Reconciler {
   Caches& caches_;
   kube::Client& client_;
   LiveLoop& live_;
+  ProjectReader& projects_;
   const Clock& clock_;
   const Options options_;
   Observer observer_;

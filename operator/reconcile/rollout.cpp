@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/pgbouncer/console.h"
 #include "engine/pgbouncer/render.h"
 
 namespace pooler::reconcile {
 namespace {
 
 using engine::pgbouncer::back_marker;
+using engine::pgbouncer::kNoMarker;
 using engine::pgbouncer::rejected_of;
 using engine::pgbouncer::revision_of;
 
@@ -92,8 +94,16 @@ class Stepper {
   [[nodiscard]] bool can_reload(int i) const {
     const Ordinal& pod = at(i);
     return goal_ && staying(i) && pod.template_current && pod.console_answers &&
-           !pod.login_refused && !pod.loaded.empty() &&
-           in_.reloadable(revision_of(pod.loaded), *goal_);
+           !pod.login_refused && !pod.loaded.empty() && reloadable(pod);
+  }
+  // A pod that has loaded nothing as a whole could not load the target, and the operator that saw
+  // it try is gone: it ran what was before, so RELOAD brings it to either.
+  [[nodiscard]] bool reloadable(const Ordinal& pod) const {
+    if (pod.loaded != kNoMarker) return in_.reloadable(revision_of(pod.loaded), *goal_);
+    const bool tried = in_.target && (revision_of(pod.assigned) == *in_.target ||
+                                      rejected_of(pod.assigned) == *in_.target);
+    return tried && !base_.empty() && in_.reloadable(base_, *in_.target) &&
+           in_.reloadable(*in_.target, base_);
   }
   // Its file names the goal, and it shows something else.
   [[nodiscard]] bool on_its_way(int i) const {

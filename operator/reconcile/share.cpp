@@ -45,6 +45,10 @@ int within_limits(int budget, const live::Server& server) {
 
 }  // namespace
 
+int operator_connections(const api::Spec& spec) {
+  return kOperatorConnections + (api::has_many_users(spec) ? 1 : 0);
+}
+
 int poolable(const live::Server& server, int direct_reserve_percent) {
   const long free = static_cast<long>(server.max_connections) -
                     server.superuser_reserved_connections - server.reserved_connections -

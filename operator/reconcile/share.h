@@ -18,6 +18,8 @@ namespace pooler::reconcile {
 inline constexpr int kServerSlack = 5;
 // The operator's own connection to the database, counted in each budget.
 inline constexpr int kOperatorConnections = 1;
+// And with spec.pgbouncer.auth.mode Query the one that tries the query.
+[[nodiscard]] int operator_connections(const api::Spec& spec);
 
 // What one PoolerConfig takes from its server.
 struct Claim {

@@ -1,6 +1,8 @@
 #include "urls/published.h"
 
+#include <algorithm>
 #include <array>
+#include <utility>
 
 #include "urls/parameters.h"
 
@@ -93,12 +95,27 @@ constexpr std::array<std::string_view, 10> kPooledParameters = {
     "keepalives_count", "tcp_user_timeout",
 };
 
+// A pooler that has TLS towards its clients takes these, too.
+constexpr std::array<std::string_view, 5> kTlsParameters = {
+    "sslmode", "sslrootcert", "sslcrl", "sslsni", "ssl_min_protocol_version",
+};
+
+template <std::size_t N>
+bool is_among(const std::array<std::string_view, N>& names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
 // node-postgres reads `prefer`, libpq's default, as verified TLS: left out it means the same to
 // everyone else.
 Connection without_prefer(Connection connection) {
   std::erase_if(connection.parameters, [](const auto& parameter) {
     return parameter.first == "sslmode" && parameter.second == "prefer";
   });
+  return connection;
+}
+
+Connection flagged(Connection connection) {
+  connection.parameters.emplace_back("pgbouncer", "true");
   return connection;
 }
 
@@ -120,10 +137,18 @@ std::map<std::string, std::string> published_keys(const Published& published,
   for (const auto& [owner, key] : kEnvironmentKeys) {
     if (owner == wanted.preset) add(key.name, key.url, key.format);
   }
+  if (published.pgbouncer_flag && wanted.preset == Preset::kSupabase) {
+    const Connection own = with_parameters(flagged(published.pooled), wanted.pooled_parameters);
+    keys["DATABASE_POOLED_URL"] = written(own, Format::kUri);
+  }
+  const std::string& direct_authorities = published.direct.certificates.authorities;
+  if (!direct_authorities.empty()) keys["direct-ca.crt"] = direct_authorities;
   for (const auto& [name, url, format] : wanted.keys) add(name, url, format);
   for (const auto& [name, url, format] : kBindingKeys) {
     keys[std::string(name)] = written(binding, format);
   }
+  const std::string& authorities = published.pooled.certificates.authorities;
+  if (!authorities.empty()) keys["ca.crt"] = authorities;
   return keys;
 }
 
@@ -141,18 +166,49 @@ std::string describe_keys(const api::ConnectionSecret& wanted) {
   return text.empty() ? "pooled-uri and direct-uri" : text;
 }
 
-Connection pooled_connection(const Connection& database, const std::string& host, int port) {
+Connection pooled_connection(const Connection& database, const std::string& host, int port,
+                             api::ClientTls::Mode tls) {
   Connection pooled = database;
+  pooled.certificates = {};
   pooled.hosts = {{host, port}};
   std::erase_if(pooled.parameters, [](const auto& parameter) {
-    for (const auto name : kPooledParameters) {
-      if (parameter.first == name) return false;
-    }
-    return true;
+    return !is_among(kPooledParameters, parameter.first);
   });
-  // The pooler has no TLS towards clients: said, so that no client insists on trying.
-  pooled.parameters.emplace_back("sslmode", "disable");
+  switch (tls) {
+    case api::ClientTls::Mode::kDisabled:  // said, so that no client insists on trying
+      pooled.parameters.emplace_back("sslmode", "disable");
+      break;
+    case api::ClientTls::Mode::kOptional:
+      break;
+    case api::ClientTls::Mode::kRequired:
+      pooled.parameters.emplace_back("sslmode", "require");
+      break;
+  }
   return pooled;
+}
+
+// https://supabase.com/docs/guides/database/connecting-to-postgres
+Published supabase_ways(const api::Spec& spec, const Connection& login,
+                        const std::string& pooler_host) {
+  constexpr int kSessionPort = 5432;
+  constexpr int kTransactionPort = 6543;
+  const bool session = spec.pool_mode == api::PoolMode::kSession;
+  Connection pooled = without_prefer(login);
+  pooled.user += "." + spec.supabase->project_ref;
+  pooled.hosts = {{pooler_host, kSessionPort}};
+  pooled.certificates.chain.clear();
+  pooled.certificates.key.clear();
+  std::erase_if(pooled.parameters, [](const auto& parameter) {
+    return !is_among(kPooledParameters, parameter.first) &&
+           !is_among(kTlsParameters, parameter.first);
+  });
+  Published ways;
+  const bool by_pooler = spec.supabase->direct == api::SupabaseDirect::kSessionPooler;
+  ways.direct = by_pooler ? pooled : login;
+  if (!session) pooled.hosts.front().port = kTransactionPort;
+  ways.pooled = std::move(pooled);
+  ways.pgbouncer_flag = !session;
+  return ways;
 }
 
 }  // namespace pooler::urls

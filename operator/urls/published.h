@@ -12,13 +12,18 @@ namespace pooler::urls {
 struct Published {
   Connection pooled;
   Connection direct;
+  // Whether DATABASE_POOLED_URL of preset Supabase has pgbouncer=true, as Supabase's own
+  // documentation writes it. Prisma alone understands it, and libpq refuses it: so no other key
+  // has it.
+  bool pgbouncer_flag = false;
 };
 
 // All keys with their values (not base64): binding keys (type provider host port username password
 // database uri), both ways (pooled-uri direct-uri direct-host direct-port pooled-jdbc-uri
 // direct-jdbc-uri pgpass), the preset's environment keys, and spec.connectionSecret.keys, which win
-// over all but the binding. spec.connectionSecret.parameters are added here; in `uri` and in format
-// Libpq only what libpq knows is left.
+// over all but the binding; ca.crt and direct-ca.crt, where the way has authorities.
+// spec.connectionSecret.parameters are added here; in `uri` and in format Libpq only what libpq
+// knows is left.
 [[nodiscard]] std::map<std::string, std::string> published_keys(
     const Published& published, const api::ConnectionSecret& wanted);
 
@@ -29,8 +34,15 @@ struct Published {
 // The pooled way in for a database: `host`:`port` instead of its hosts, same user, password and
 // database; parameters that mean something only to the server's own hosts are dropped
 // (target_session_attrs, load_balance_hosts, sslmode and certificates of the server side,
-// channel_binding).
-[[nodiscard]] Connection pooled_connection(const Connection& database, const std::string& host,
-                                           int port);
+// channel_binding). sslmode by what the pooler has: disable, none (clients choose), require.
+[[nodiscard]] Connection pooled_connection(
+    const Connection& database, const std::string& host, int port,
+    api::ClientTls::Mode tls = api::ClientTls::Mode::kDisabled);
+
+// Both ways to a project of Supabase whose pooler is at `pooler_host`; `login`: resolve_supabase().
+// Database and pooler have certificates of the same authority; a certificate of the login's own is
+// for the database alone.
+[[nodiscard]] Published supabase_ways(const api::Spec& spec, const Connection& login,
+                                      const std::string& pooler_host);
 
 }  // namespace pooler::urls

@@ -3,6 +3,7 @@
 
 #include "base/strings.h"
 #include "urls/connection.h"
+#include "urls/parameters.h"
 #include "urls/uri_parts.h"
 
 namespace pooler::urls {
@@ -83,13 +84,58 @@ class Resolver {
     connection.database = first_of(database_.name, dbname(), uri_.database);
     if (connection.database.empty()) connection.database = connection.user;
     connection.parameters = uri_.parameters;
+    set_sslmode(connection);
     require(connection.user, database_.keys.user, "user", "spec.database.user");
     require(connection.password, database_.keys.password, "password", "");
     if (problem_) return failure(*problem_);
     return connection;
   }
 
+  Result<Connection, api::Problem> resolve_supabase(const std::string& project) {
+    choose_family();
+    read_uri();
+    Connection connection;
+    connection.hosts = {{"db." + project + ".supabase.co", kDefaultPostgresPort}};
+    connection.user = without_project(first_of(database_.user, user(), uri_.user), project);
+    connection.password = first_of("", password(), uri_.password);
+    connection.database = first_of(database_.name, dbname(), uri_.database);
+    if (connection.user.empty()) connection.user = "postgres";
+    if (connection.database.empty()) connection.database = "postgres";
+    connection.parameters = uri_.parameters;
+    set_sslmode(connection);
+    require(connection.password, database_.keys.password, "password", "");
+    check_host(connection.hosts.front().host);
+    for (api::Problem& wrong : check_login(connection)) fail(std::move(wrong));
+    if (problem_) return failure(*problem_);
+    return for_libpq(connection);
+  }
+
  private:
+  // "postgres.<project>" is what the pooler calls the user.
+  std::string without_project(const std::string& name, const std::string& project) {
+    const auto dot = name.rfind('.');
+    if (dot == std::string::npos) return name;
+    const std::string suffix = name.substr(dot + 1);
+    if (suffix == project) return name.substr(0, dot);
+    if (api::is_supabase_project_ref(suffix)) {
+      fail({std::string(api::reason::kSecretInvalid), std::string(kSecretField),
+            "the user in Secret " + database_.secret_name +
+                " (or in spec.database.user) is of another project than spec.supabase.projectRef: "
+                "correct one of them"});
+    }
+    return name;
+  }
+
+  // A password is not sent to another server than it is for.
+  void check_host(const std::string& expected) {
+    const auto discrete = host();
+    const std::string given = discrete ? discrete->value : uri_.hosts.value_or("");
+    if (given.empty() || given == expected || api::is_supabase_pooler_host(given)) return;
+    invalid(discrete ? "host" : "uri", discrete ? discrete->key : uri_key_,
+            "leads to another server than the project of spec.supabase.projectRef: correct it, or "
+            "take it out (the password alone is enough)");
+  }
+
   // nullopt where the Secret lacks the key, or has it empty.
   std::optional<Found> value(std::string_view key) const {
     const auto found = secret_.find(std::string(key));
@@ -228,6 +274,20 @@ class Resolver {
     return bare && !ns_.empty() ? host + "." + std::string(ns_) + ".svc" : host;
   }
 
+  void set_sslmode(Connection& connection) {
+    const auto mode = api::mode_of(database_.tls);
+    if (!mode && !database_.tls.client_secret.empty() &&
+        connection.parameter("sslmode") == "disable") {
+      invalid(
+          "uri", uri_key_,
+          "says sslmode=disable, and spec.database.tls.clientCertSecretRef is only ever shown on "
+          "an encrypted connection: take one of them out");
+    }
+    if (!mode) return;
+    std::erase_if(connection.parameters, [](const auto& each) { return each.first == "sslmode"; });
+    connection.parameters.emplace_back("sslmode", api::to_string(*mode));
+  }
+
   void require(const std::string& found, const std::string& key, std::string_view what,
                std::string_view inline_field) {
     if (found.empty()) missing(key, what, inline_field);
@@ -267,6 +327,10 @@ class Resolver {
 Result<Connection, api::Problem> resolve(const api::Database& database, const Values& secret,
                                          std::string_view ns) {
   return Resolver(database, secret, ns).resolve();
+}
+
+Result<Connection, api::Problem> resolve_supabase(const api::Spec& spec, const Values& secret) {
+  return Resolver(spec.database, secret, {}).resolve_supabase(spec.supabase->project_ref);
 }
 
 }  // namespace pooler::urls

@@ -24,10 +24,12 @@ make_other_image() {
 
 # Its images, cluster and operator are those of the e2e ring.
 "$root_dir/tests/e2e/run.sh" --prepare
+"$root_dir/tests/drivers/run.sh" --install
 step "Making a second image of the operator" make_other_image
 "$root_dir/x" cluster load-image "$root_dir/build/e2e/other.tar"
 exec "$root_dir/x" cluster run -- env POOLER_OPERATOR_NAMESPACE=pooler-e2e \
   POOLER_OPERATOR_RELEASE=pooler-operator POOLER_CHART="$root_dir/charts/pooler-operator" \
-  POOLER_OTHER_TAG=other PYTHONDONTWRITEBYTECODE=1 POOLER_ARTEFACTS="$root_dir/build/accept/failures" \
+  POOLER_OTHER_TAG=other POOLER_DIAL="$root_dir/tests/drivers/dial.sh" \
+  PYTHONDONTWRITEBYTECODE=1 POOLER_ARTEFACTS="$root_dir/build/accept/failures" \
   /usr/bin/python3 -m pytest -c "$root_dir/tests/accept/pytest.ini" \
   --rootdir "$root_dir/tests/accept" -p no:cacheprovider "$@" "$root_dir/tests/accept"

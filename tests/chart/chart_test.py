@@ -235,6 +235,13 @@ class Values(unittest.TestCase):
         for argument in ("--workers=4", "--log-level=debug", "--log-format=text"):
             self.assertIn(argument, chart.container()["args"])
 
+    def test_management_api_elsewhere(self):
+        chart = Rendered({"supabase": {"apiUrl": "https://proxy.example.com/supabase"}})
+        self.assertIn("--supabase-api=https://proxy.example.com/supabase", chart.container()["args"])
+        # Values of a release from before there was such a thing.
+        self.assertEqual(Rendered({"supabase": None}).container()["args"],
+                         Rendered().container()["args"])
+
     def test_names(self):
         self.assertEqual(Rendered(release="two").one("Deployment")["metadata"]["name"],
                          "two-pooler-operator")
@@ -269,6 +276,10 @@ class Values(unittest.TestCase):
                 ({"logLevel": "verbose"}, "/logLevel"),
                 ({"logFormat": "xml"}, "/logFormat"),
                 ({"workers": 0}, "/workers"),
+                ({"supabase": {"apiUrl": "api.example.com"}}, "/supabase/apiUrl"),
+                ({"supabase": {"apiUrl": "https://me:s3cret@api.example.com"}}, "/supabase/apiUrl"),
+                ({"supabase": {"apiUrl": "https://api.example.com?a=b"}}, "/supabase/apiUrl"),
+                ({"supabase": {"token": "x"}}, "token"),
                 ({"resources": {"request": {}}}, "request"),
                 ({"imagePullSecrets": ["login"]}, "/imagePullSecrets/0"),
                 ({"podLabels": {"a": 1}}, "/podLabels/a"),

@@ -63,7 +63,7 @@ std::string operators_settings() {
   config.name = "orders";
   const pgbouncer::Inputs inputs{
       .database = {.hosts = {{"db", 5432}}, .database = "db", .user = "app", .password = "pw"},
-      .admin = pgbouncer::make_admin(std::string(pgbouncer::kAdminRandomBytes, 'r'))};
+      .admin = engine::make_admin(std::string(engine::kAdminRandomBytes, 'r'))};
   const auto revision = pgbouncer::render(config, inputs);
   return revision.files.at(pgbouncer::settings_file_name(revision.hash));
 }

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # What real drivers make of every connection string that is published: the programs of this folder
 # read the same hostile ones, and judge.py compares. Part of ./x test unit.
+#
+#   tests/drivers/run.sh [--install]     only what dial.sh needs
 set -euo pipefail
 source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../../scripts/lib.sh"
 source "$root_dir/scripts/packages.sh"
@@ -45,6 +47,10 @@ install_drivers() {
   step "Building Go's drivers" build_go
 }
 
+if [[ ${1:-} == --install ]]; then
+  install_drivers
+  exit
+fi
 configure dev
 step "Building the cases" cmake --build --preset dev --target driver_cases
 install_drivers

@@ -5,7 +5,8 @@
 #   tests/e2e/run.sh [--context NAME] --prepare      everything but the tests
 #
 # Without --context: our own test cluster, brought up if it is down, with images made from this tree.
-# With --context: a cluster of yours (kind, minikube), whose nodes get the images by its own tool.
+# With --context: a cluster of yours (kind, minikube), whose nodes get the images by its own tool; all
+# tests but the tutorials.
 # Tests that take the operator away run alone at the end; all others share the cluster, WORKERS
 # (POOLER_E2E_WORKERS, default 4) at a time: they mostly wait.
 set -euo pipefail
@@ -30,6 +31,10 @@ while (($#)); do
   esac
   shift
 done
+
+# The tutorials' projects run on this machine, so another cluster's Services are out of their reach.
+tutorials=$root_dir/build/tutorials left_out=()
+[[ -z $context ]] || tutorials='' left_out=(--ignore "$here/test_tutorials.py")
 
 images=(localhost/postgres:17 localhost/pgbouncer:1.24.1 localhost/pgbouncer:1.26.1
   localhost/test-runner:dev localhost/pooler-operator:dev)
@@ -77,6 +82,7 @@ install_operator() {
     --create-namespace --wait --timeout 3m \
     --set image.repository=localhost/pooler-operator,image.tag=dev \
     --set pgbouncerImage.repository=localhost/pgbouncer \
+    --set "supabase.apiUrl=http://management-api.$namespace.svc:8080" \
     --set-string "podAnnotations.image-id=$("$root_dir/scripts/images.sh" id localhost/pooler-operator:dev)"
 }
 
@@ -84,9 +90,10 @@ run_pytest() {
   inside env POOLER_CONTEXT="$context" POOLER_OPERATOR_NAMESPACE="$namespace" \
     POOLER_OPERATOR_RELEASE="$release" POOLER_CHART="$root_dir/charts/pooler-operator" \
     POOLER_EXAMPLE_IMAGE="$("$here/build-example.sh" image)" POOLER_ARTEFACTS="$root_dir/build/e2e/failures" \
+    POOLER_TUTORIALS="$tutorials" \
     PYTHONDONTWRITEBYTECODE=1 \
     /usr/bin/python3 -m pytest -c "$here/pytest.ini" --rootdir "$here" -p no:cacheprovider \
-    "${arguments[@]}" "$@" "$here"
+    "${left_out[@]}" "${arguments[@]}" "$@" "$here"
 }
 
 passed=0 failed=0 broken=
@@ -121,6 +128,7 @@ main() {
   [[ -n $context ]] || "$root_dir/x" cluster up
   "$root_dir/scripts/images.sh" postgres pgbouncer runner operator
   step "Building the Next.js example" "$here/build-example.sh" "$shop"
+  [[ -n $context ]] || "$root_dir/tests/tutorials/run.sh"
   if [[ -n $context ]]; then
     step "Loading the images into $context" load_images_elsewhere
   elif ! inside kubectl get nodes -o jsonpath='{.items[*].status.images[*].names}' |
@@ -134,6 +142,7 @@ main() {
   ((${#arguments[@]})) || contract # an argument chooses among the tests of pytest
   half -m "not operator" -n "${POOLER_E2E_WORKERS:-4}"
   half -m operator
+  [[ -z $context ]] || echo "Not run: the tutorials, which need our own test cluster"
   ((passed + failed)) || die "no test ran" "-k EXPR names none: tests/e2e/run.sh --collect-only -q lists them."
   echo "$passed passed, $failed failed"
   [[ -z $broken ]] || die "e2e: tests failed" "What the cluster looked like then: $root_dir/build/e2e/failures"

@@ -20,7 +20,7 @@ TOLD = [
 REFUSED = [
     ("pool_mode", "session", "spec.poolMode"),
     ("max_db_connections", "500", "spec.budget.serverConnections"),
-    ("auth_type", "any", "spec.database.secretRef"),
+    ("auth_type", "any", "spec.pgbouncer.auth"),
     ("log_stats", "1\nadmin_users = app", "line break"),
 ]
 

@@ -3,48 +3,19 @@
 import pytest
 
 from harness.pooler import Pooler
+from harness.shapes import PRESETS, SHAPES, spec_of
 from harness.wait import wait_for
-
-SHAPES = {
-    "CloudNativePG": lambda d, s: {
-        "username": d.user, "user": d.user, "password": d.password, "dbname": d.name, "host": s.host,
-        "port": "5432", "pgpass": "x", "uri": d.url(), "jdbc-uri": "jdbc:postgresql://no", "fqdn-uri": "no"},
-    "Crunchy": lambda d, s: {
-        "user": d.user, "password": d.password, "verifier": "SCRAM-SHA-256$no", "dbname": d.name,
-        "host": s.host, "port": "5432", "uri": d.url(), "pgbouncer-host": "nowhere", "pgbouncer-port": "1",
-        "pgbouncer-uri": "postgresql://no:no@nowhere:1/no"},
-    "service binding": lambda d, s: {
-        "type": "postgresql", "provider": "somebody", "host": s.host, "port": "5432",
-        "username": d.user, "password": d.password, "database": d.name},
-    "RDS": lambda d, s: {
-        "engine": "postgres", "host": s.host, "port": "5432", "username": d.user, "password": d.password,
-        "dbname": d.name, "dbInstanceIdentifier": "no"},
-    "DATABASE_URL": lambda d, s: {"DATABASE_URL": d.url()},
-    "libpq": lambda d, s: {"PGHOST": s.host, "PGUSER": d.user, "PGPASSWORD": d.password,
-                           "PGDATABASE": d.name},
-}
-
-PRESETS = {"Supabase": ("DATABASE_POOLED_URL", "DATABASE_URL"), "Prisma": ("DATABASE_URL", "DIRECT_URL"),
-           "Neon": ("DATABASE_URL", "DATABASE_URL_UNPOOLED"),
-           "Heroku": ("DATABASE_CONNECTION_POOL_URL", "DATABASE_URL")}
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_secret_of_somebody_else(make_pooler, runner, postgres, shape):
     database = postgres.database(password="p@:/?#%& \"'\\")
-    pooler = make_pooler(db=database, secret=SHAPES[shape](database, postgres)).wait_ready()
+    pooler = make_pooler(db=database, secret=SHAPES[shape](database, postgres),
+                         database=spec_of(shape, postgres, database)).wait_ready()
     data = pooler.secret()
     for key in ("DATABASE_POOLED_URL", "DATABASE_URL"):
         assert runner.sql(data[key], "select current_user, current_database()") == [
             [database.user, database.name]]
-
-
-def test_zalando(make_pooler, runner, postgres):
-    """A login only: host and name are in the spec."""
-    database = postgres.database()
-    pooler = make_pooler(db=database, secret={"username": database.user, "password": database.password},
-                         database={"host": postgres.host, "name": database.name}).wait_ready()
-    assert runner.sql(pooler.secret()["DATABASE_POOLED_URL"], "select 1") == [[1]]
 
 
 def test_presets_and_keys(make_pooler, runner, postgres):

@@ -21,8 +21,8 @@ def check_both(pooler, runner, database):
     pooled = runner.sql(data["DATABASE_POOLED_URL"], WHERE)[0]
     direct = runner.sql(data["DATABASE_URL"], WHERE)[0]
     assert pooled[:2] == direct[:2] == [database.user, database.name]
-    assert pooled[2].removeprefix("::ffff:") in addresses, "the pooled URL does not lead through a pooler"
-    assert direct[2].removeprefix("::ffff:") == runner.address, "the direct URL does not lead directly"
+    assert pooled[2] in addresses, "the pooled URL does not lead through a pooler"
+    assert direct[2] == runner.address, "the direct URL does not lead directly"
     return data
 
 

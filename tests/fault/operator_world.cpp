@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "base/strings.h"
+#include "engine/pgbouncer/console.h"
 #include "engine/pgbouncer/render.h"
 
 namespace pooler::fault {
@@ -12,6 +13,7 @@ namespace {
 
 using reconcile::PoolerConfigObject;
 constexpr const char* kManager = "pooler-operator";
+constexpr const char* kProject = "abcdefghijklmnopqrst";
 const kube::ObjectKey kOrders{"shop", "orders"};
 
 bool is_write(const kube::Request& request) {
@@ -83,6 +85,13 @@ live::DatabaseState HealthyWorld::database(const live::DatabaseTarget& target) c
     state.message = "down";
     return state;
   }
+  if (!wrong_password.empty() && target.connection.password == wrong_password) {
+    state.outcome = live::Outcome::kFailed;
+    state.reason = "AuthenticationFailed";
+    state.message = "wrong";
+    state.refused = target.refusal_pause > Duration::zero();
+    return state;
+  }
   live::Server server;
   server.identity = "10.0.0.9:5432";
   server.max_connections = max_connections;
@@ -91,23 +100,48 @@ live::DatabaseState HealthyWorld::database(const live::DatabaseTarget& target) c
   return state;
 }
 
+live::AuthState HealthyWorld::auth(const live::AuthTarget& target) const {
+  if (database_up && lookups_work) return {target.token, live::Outcome::kOk, "", ""};
+  return {target.token, live::Outcome::kFailed, "spec.pgbouncer.auth.query", "not allowed"};
+}
+
 std::string HealthyWorld::loaded(const std::string& pod_uid) const {
   const auto found = loaded_.find(pod_uid);
   return found == loaded_.end() ? "" : found->second;
 }
 
-bool HealthyWorld::reload(const FakeApiServer& server, const std::string& pod_name,
+std::string HealthyWorld::certificate(const std::string& pod_uid) const {
+  const auto found = certificates_.find(pod_uid);
+  return found == certificates_.end() ? "" : found->second;
+}
+
+void HealthyWorld::reload(const FakeApiServer& server, const std::string& pod_name,
                           const std::string& pod_uid) {
+  const std::string workload = pod_name.substr(0, pod_name.rfind('-'));
+  load(server, {"shop", workload + "-config"}, pod_name, pod_uid);
+}
+
+void HealthyWorld::load(const FakeApiServer& server, const kube::ObjectKey& files,
+                        const std::string& pod_name, const std::string& pod_uid) {
   namespace pgbouncer = engine::pgbouncer;
-  const auto files = server.find(kube::Secret::kType, {"shop", "orders-pooler-config"});
-  const auto text = [&files](const std::string& name) {
-    return base64_decode((*files)["data"].value(name, std::string())).value();
-  };
-  const std::string marker = pgbouncer::marker_of_pod_file(text(pod_name + ".ini"));
-  const std::string settings = text(pgbouncer::settings_file_name(pgbouncer::revision_of(marker)));
-  if (!refused_setting.empty() && settings.find(refused_setting) != std::string::npos) return false;
+  std::map<std::string, std::string> texts;
+  const auto secret = server.find(kube::Secret::kType, files);
+  for (const auto& [name, bytes] : (*secret)["data"].items()) {
+    texts[name] = base64_decode(bytes.get<std::string>()).value();
+  }
+  const std::string marker = pgbouncer::marker_of_pod_file(texts[pod_name + ".ini"]);
+  const std::string revision = pgbouncer::revision_of(marker);
+  bool certificate_refused = false;
+  for (const std::string& name : pgbouncer::files_of(texts, revision)) {
+    if (refused_text.empty() || texts.at(name).find(refused_text) == std::string::npos) continue;
+    certificate_refused = name.ends_with(".crt");
+    if (certificate_refused) continue;
+    loaded_[pod_uid] = pgbouncer::kNoMarker;
+    return;
+  }
   loaded_[pod_uid] = marker;
-  return true;
+  if (certificate_refused) return;
+  certificates_[pod_uid] = pgbouncer::shown_certificate(texts, revision).value_or("");
 }
 
 bool HealthyWorld::cluster_step(FakeApiServer& server) {
@@ -156,29 +190,101 @@ bool HealthyWorld::step_one(FakeApiServer& server, const Object& set) {
                           {"podIP", "10.1.0." + std::to_string(i + 1)},
                           {"conditions", {{{"type", "Ready"}, {"status", "True"}}}}};
     });
-    loaded_[made["metadata"]["uid"]] =
-        engine::pgbouncer::marker_of_pod_file(base64_decode(file->get<std::string>()).value());
+    load(server, {"shop", name + "-config"}, pod_name, made["metadata"]["uid"]);
     return true;
   }
   return false;
 }
 
+// ---- Supabase
+
+Result<kube::Response, kube::TransportError> FakeManagementApi::send(const kube::Request& request,
+                                                                     std::stop_token) {
+  using Kind = kube::TransportError::Kind;
+  const auto broken = [](Kind kind) { return failure(kube::TransportError{kind, "spoiled"}); };
+  tokens.push_back(request.bearer_token);
+  switch (mood) {
+    case Mood::kUnauthorized:
+      return kube::Response{401, std::nullopt, R"({"message": "Unauthorized"})"};
+    case Mood::kForbidden:
+      return kube::Response{403, std::nullopt, R"({"message": "Forbidden"})"};
+    case Mood::kNotFound:
+      return kube::Response{404, std::nullopt, R"({"message": "Project not found"})"};
+    case Mood::kTooManyRequests:
+      return kube::Response{429, retry_after, "{}"};
+    case Mood::kServerError:
+      return kube::Response{503, std::nullopt, "<html>"};
+    case Mood::kSilent:
+      return broken(Kind::kTimeout);
+    case Mood::kNotThere:
+      return broken(Kind::kConnect);
+    case Mood::kUntrusted:
+      return broken(Kind::kTls);
+    case Mood::kBroken:
+      return broken(Kind::kDisconnected);
+    case Mood::kTooLong:
+      return broken(Kind::kProtocol);
+    default:
+      return kube::Response{200, std::nullopt, body()};
+  }
+}
+
+std::string FakeManagementApi::body() const {
+  if (mood == Mood::kNoJson) return "<html>";
+  Object entry = {{"database_type", mood == Mood::kNoPrimary ? "READ_REPLICA" : "PRIMARY"},
+                  {"db_user", std::string("postgres.") + kProject},
+                  {"db_host", mood == Mood::kElsewhere ? "pooler.example.com" : host},
+                  {"db_port", 6543},
+                  {"default_pool_size", 15},
+                  {"max_client_conn", 200}};
+  return Object::array({std::move(entry)}).dump();
+}
+
 // ---- the operator
+
+// The reader without its thread: what is due is asked at once.
+class OperatorWorld::FakeProjects final : public reconcile::ProjectReader {
+ public:
+  FakeProjects(FakeManagementApi& api, const Clock& clock) : api_(api), clock_(clock) {}
+  void set_target(const std::string& key, const hosted::ProjectTarget& target) override {
+    projects_.set_target(key, target, clock_.monotonic());
+    ask();
+  }
+  // All that is due, as the reader's thread does it.
+  void ask() {
+    while (const auto question = projects_.next(clock_.monotonic())) {
+      projects_.answered(*question, api_.send(question->request, {}), clock_.monotonic());
+    }
+  }
+  void forget(const std::string& key) override { projects_.forget(key); }
+  hosted::ProjectState state(const std::string& key) const override { return projects_.state(key); }
+
+ private:
+  FakeManagementApi& api_;
+  const Clock& clock_;
+  hosted::Projects projects_;
+};
 
 class OperatorWorld::FakeLive final : public reconcile::LiveLoop {
  public:
   FakeLive(HealthyWorld& world, const FakeApiServer& server) : world_(world), server_(server) {}
   void set_target(const std::string& key, live::LiveTarget target) override {
     live::LiveState state;
-    if (target.database) state.database = world_.database(*target.database);
+    if (target.database) {
+      state.database = world_.database(*target.database);
+      const bool tried = states_[key].database.token != target.database->token;
+      if (state.database.refused && tried && !target.database->refused_before) ++world_.wrong_tries;
+    }
+    if (target.auth) state.auth = world_.auth(*target.auth);
     for (const live::PodTarget& pod : target.pods) {
       const bool told = !pod.reload_to.empty();
-      const bool refused = told && !world_.reload(server_, pod.name, pod.uid);
+      if (told) world_.reload(server_, pod.name, pod.uid);
+      const bool refused = told && !loaded_whole(pod);
       state.pods[pod.uid] = {
           .outcome = live::Outcome::kOk,
           .message = "",
           .login_refused = false,
-          .marker = world_.loaded(pod.uid),
+          .marker = marker(pod, states_[key]),
           .version = "1.26.1",
           .reload = {.marker = pod.reload_to,
                      .nudges = 0,
@@ -198,6 +304,22 @@ class OperatorWorld::FakeLive final : public reconcile::LiveLoop {
   }
 
  private:
+  // With the certificate that goes with it.
+  [[nodiscard]] bool loaded_whole(const live::PodTarget& pod) const {
+    const std::string loaded = world_.loaded(pod.uid);
+    const auto wanted = pod.certificates.find(engine::pgbouncer::revision_of(loaded));
+    return loaded != engine::pgbouncer::kNoMarker &&
+           (wanted == pod.certificates.end() || wanted->second == world_.certificate(pod.uid));
+  }
+  // What was loaded as a whole; where that was before this operator, it is not known.
+  [[nodiscard]] std::string marker(const live::PodTarget& pod,
+                                   const live::LiveState& before) const {
+    if (loaded_whole(pod)) return world_.loaded(pod.uid);
+    const auto known = before.pods.find(pod.uid);
+    return known == before.pods.end() ? std::string(engine::pgbouncer::kNoMarker)
+                                      : known->second.marker;
+  }
+
   HealthyWorld& world_;
   const FakeApiServer& server_;
   std::map<std::string, live::LiveState> states_;
@@ -226,8 +348,9 @@ void OperatorWorld::restart_operator() {
       transport_, kube::ClientOptions{.field_manager = kManager,
                                       .sleep = [](Duration, std::stop_token) { return true; }});
   live_ = std::make_unique<FakeLive>(world_, server_);
+  projects_ = std::make_unique<FakeProjects>(management_, clock_);
   reconciler_ = std::make_unique<reconcile::Reconciler>(
-      *caches_, *client_, *live_, clock_,
+      *caches_, *client_, *live_, *projects_, clock_,
       reconcile::Options{.default_image = "pgbouncer:test", .operator_namespace = "poolers"});
 }
 
@@ -243,9 +366,36 @@ void OperatorWorld::user_applies(int replicas, int max_replicas, const std::stri
                     {"scaling", {{"maxReplicas", max_replicas}}}}}});
 }
 
+void OperatorWorld::user_applies_project() {
+  server_.create(kube::Secret::kType, {{"metadata", metadata("orders-db")},
+                                       {"data", {{"password", base64_encode("pw")}}}});
+  server_.create(kube::Secret::kType, {{"metadata", metadata("supabase")},
+                                       {"data", {{"token", base64_encode("sbp_t0ken")}}}});
+  server_.create(
+      PoolerConfigObject::kType,
+      {{"metadata", metadata("orders")},
+       {"spec",
+        {{"database", {{"secretRef", {{"name", "orders-db"}}}}},
+         {"engine", "Supabase"},
+         {"supabase",
+          {{"projectRef", kProject}, {"managementTokenSecretRef", {{"name", "supabase"}}}}}}}});
+}
+
+void OperatorWorld::user_sets(const std::string& name, const std::string& key,
+                              const std::string& value) {
+  server_.edit(kube::Secret::kType, {"shop", name},
+               [&](Object& object) { object["data"][key] = base64_encode(value); });
+}
+
 void OperatorWorld::user_edits(const std::function<void(Object& spec)>& change) {
   server_.edit(PoolerConfigObject::kType, kOrders,
                [&change](Object& object) { change(object["spec"]); });
+}
+
+void OperatorWorld::user_disables() {
+  server_.edit(PoolerConfigObject::kType, kOrders, [](Object& object) {
+    object["metadata"]["annotations"]["pooler.dev/reconcile"] = "disabled";
+  });
 }
 
 void OperatorWorld::user_deletes() {
@@ -272,6 +422,7 @@ bool OperatorWorld::round() {
   for (const auto& config : caches_->configs.list("shop")) {
     (void)reconciler_->reconcile(config->meta.key());
   }
+  projects_->ask();
   if (transport_.crashed()) restart_operator();
   const bool moved = world_.cluster_step(server_);
   clock_.advance(std::chrono::seconds(31));

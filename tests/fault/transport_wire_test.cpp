@@ -125,6 +125,21 @@ TEST_F(Wire, ARequestSaysWhoAsksAndWhatIsWanted) {
   EXPECT_EQ(seen.body, request.body);
 }
 
+TEST_F(Wire, ARequestMayBringATokenOfItsOwn) {
+  std::vector<std::string> seen;
+  serve([&](const HttpRequest& request, Connection& c) {
+    seen.push_back(request.headers.at("authorization"));
+    return c.respond(401, "{}");
+  });
+  ClusterConfig config = this->config();
+  config.token = "t0ken";
+  Request request = get();
+  request.bearer_token = "another";
+  ASSERT_TRUE(transport(config).send(request, {}).ok());
+  ASSERT_TRUE(transport().send(get(), {}).ok());
+  EXPECT_EQ(seen, (std::vector<std::string>{"Bearer another", "Bearer t0ken"}));
+}
+
 TEST_F(Wire, RetryAfterIsRead) {
   serve(always(429, "{}", "Retry-After: 7\r\n"));
   EXPECT_EQ(transport().send(get(), {})->retry_after, seconds(7));
@@ -434,6 +449,17 @@ TEST_F(Wire, TheNameMustBeTheServers) {
   ClusterConfig by_name = config();
   by_name.server.replace(by_name.server.find("127.0.0.1"), 9, "localhost");
   EXPECT_TRUE(transport(by_name).send(get(), {}).ok());
+}
+
+TEST_F(Wire, WhatIsNoServerIsNoMatterOfTls) {
+  serve(always(200));
+  for (const char* server : {"https://", "", "no server", "https://:443"}) {
+    ClusterConfig config = this->config();
+    config.server = server;
+    EXPECT_EQ(failure_of(transport(config).send(get(), {})), Kind::kConnect) << server;
+    LineLog sink;
+    EXPECT_EQ(failure_of(transport_->stream(get(), sink, {})), Kind::kConnect) << server;
+  }
 }
 
 TEST_F(Wire, OldTlsIsRefused) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/pgbouncer/auth_query.h"
 #include "engine/pgbouncer/parameters.h"
 #include "fuzz/must.h"
 #include "unit/engine/rendered.h"
@@ -34,6 +35,11 @@ urls::Connection connection_from(FuzzedDataProvider& provider) {
   if (provider.ConsumeBool()) {
     connection.parameters.emplace_back("load_balance_hosts",
                                        provider.ConsumeBool() ? "random" : "x");
+  }
+  if (provider.ConsumeBool()) {
+    connection.certificates.authorities = provider.ConsumeRandomLengthString(40);
+    connection.certificates.chain = provider.ConsumeRandomLengthString(40);
+    connection.certificates.key = provider.ConsumeRandomLengthString(40);
   }
   connection.password = provider.ConsumeRemainingBytesAsString();
   return connection;
@@ -81,6 +87,22 @@ api::Texts parameters_from(FuzzedDataProvider& provider) {
   return parameters;
 }
 
+// In every other run: who looks the users up, and how.
+pgbouncer::AuthUser take_lookups(FuzzedDataProvider& provider, api::PoolerConfig& config) {
+  api::PoolerAuth& auth = config.spec.pgbouncer.auth;
+  if (provider.ConsumeBool()) return {};
+  auth.mode = api::PoolerAuth::Mode::kQuery;
+  auth.query = provider.ConsumeRandomLengthString(200);
+  if (!pgbouncer::check_auth_query(config).empty()) auth.query.clear();
+  const std::string question =
+      pgbouncer::auth_question(config, provider.ConsumeRandomLengthString(20));
+  must(question.starts_with("SELECT "), "a question is asked");
+  pgbouncer::AuthUser user{provider.ConsumeRandomLengthString(80),
+                           provider.ConsumeRandomLengthString(80)};
+  if (pgbouncer::check(user).empty()) return user;
+  return {"lookup", "l00k"};
+}
+
 void check_read_again(const pgbouncer::Revision& revision, int floor, int ordinal) {
   must(pgbouncer::revisions_in(revision.files) == std::vector{revision.hash}, "one revision");
   must(
@@ -105,12 +127,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   config.ns = "shop";
   config.spec.scaling.max_replicas = provider.ConsumeIntegralInRange(1, 5);
   config.spec.scaling.clients_per_replica = provider.ConsumeIntegralInRange(1, 100000);
-  const int floor = provider.ConsumeIntegralInRange(1, 1000);
+  const auto lookups = fuzz::take_lookups(provider, config);
+  const int floor = provider.ConsumeIntegralInRange(engine::pgbouncer::least_floor(config), 1000);
   const urls::Connection connection = fuzz::connection_from(provider);
   config.spec.pgbouncer.parameters = fuzz::parameters_from(provider);
   if (!engine::pgbouncer::check(connection).empty()) return 0;
   const engine::pgbouncer::Inputs inputs{
-      connection, {"password", "SCRAM-SHA-256$verifier", "key"}, floor};
+      connection, {"password", "SCRAM-SHA-256$verifier", "key"}, floor, "", {}, lookups};
   const auto revision = engine::pgbouncer::render(config, inputs);
   const std::string fault = engine::pgbouncer::RenderedFiles(config, inputs, revision).fault();
   fuzz::must(fault.empty(), fault);

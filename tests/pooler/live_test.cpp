@@ -4,16 +4,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <condition_variable>
 #include <csignal>
 #include <functional>
-#include <mutex>
 #include <thread>
 
 #include "base/strings.h"
 #include "live/rows.h"
 #include "live/targets.h"
 #include "pg/libpq_session.h"
+#include "pooler/live_ring.h"
 #include "pooler/servers.h"
 #include "unit/pg/drive.h"
 
@@ -26,52 +25,6 @@ using live::LiveTarget;
 using live::Outcome;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-constexpr const char* kKey = "shop/orders";
-constexpr const char* kService = "orders-pooler.shop.svc";
-
-class LiveRing : public ::testing::Test {
- protected:
-  void SetUp() override { live_.start(); }
-
-  bool wait(const std::function<bool(const LiveState&)>& done) {
-    std::unique_lock held(mutex_);
-    return changed_.wait_for(held, std::chrono::minutes(1),
-                             [&] { return done(live_.state(kKey)); });
-  }
-  // The state of the database once it has been asked.
-  live::DatabaseState ask_database(const urls::Connection& connection) {
-    LiveTarget target;
-    target.database = {connection, std::to_string(++tokens_)};
-    live_.set_target(kKey, target);
-    EXPECT_TRUE(wait([&](const LiveState& state) {
-      return state.database.token == target.database->token &&
-             state.database.outcome != Outcome::kUnknown;
-    }));
-    return live_.state(kKey).database;
-  }
-  live::VerificationState verify(const urls::Connection& pooled, int port) {
-    LiveTarget target;
-    live::VerificationTarget verification{pooled, "127.0.0.1", std::to_string(++tokens_)};
-    verification.connection.hosts = {{kService, port}};
-    target.verification = verification;
-    live_.set_target(kKey, target);
-    EXPECT_TRUE(wait([&](const LiveState& state) {
-      return state.verification.token == verification.token &&
-             state.verification.outcome != Outcome::kUnknown;
-    }));
-    return live_.state(kKey).verification;
-  }
-
-  SystemClock clock_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  int tokens_ = 0;
-  live::Live live_{clock_, [this](const std::string&) {
-                     std::lock_guard held(mutex_);
-                     changed_.notify_all();
-                   }};
-};
 
 // --- the database -----------------------------------------------------------------------------
 
@@ -169,7 +122,7 @@ TEST_F(LiveDatabase, SlotsFull) {
                "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'") ==
            "1";
   }));
-  pg::ThreadResolver resolver;
+  ThreadResolver resolver;
   pg::LibpqSessionFactory factory(resolver);
   std::vector<std::unique_ptr<pg::Session>> sessions;
   while (true) {
@@ -368,7 +321,7 @@ class LiveReload : public LivePooler {
 
 TEST_P(LiveReload, AnOpenTransactionGoesOnOnTheSameBackend) {
   start();
-  pg::ThreadResolver resolver;
+  ThreadResolver resolver;
   pg::LibpqSessionFactory factory(resolver);
   const auto client =
       factory.connect(live::database_target(pgbouncer_.pooled()), clock_.monotonic());
@@ -438,7 +391,7 @@ TEST_P(LivePooler, PausesOnceTransactionsHaveEndedAndServesAgain) {
   target.pods[0].wait_limit = "30";
   live_.set_target(kKey, target);
   ASSERT_TRUE(wait_for_pod([](const auto& pod) { return pod.flow == Flow::kServing; }));
-  pg::ThreadResolver resolver;
+  ThreadResolver resolver;
   pg::LibpqSessionFactory factory(resolver);
   const auto client =
       factory.connect(live::database_target(pgbouncer_.pooled()), clock_.monotonic());
@@ -475,7 +428,7 @@ TEST_P(LivePooler, ADrainingPodStillAnswers) {
   live_.set_target(kKey, pod_target());
   ASSERT_TRUE(wait_for_pod([](const auto& pod) { return pod.outcome == Outcome::kOk; }));
   // A client in a transaction holds the pod; its admin session goes on, new logins are refused.
-  pg::ThreadResolver resolver;
+  ThreadResolver resolver;
   pg::LibpqSessionFactory factory(resolver);
   const auto client =
       factory.connect(live::database_target(pgbouncer_.pooled()), clock_.monotonic());

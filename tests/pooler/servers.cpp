@@ -94,7 +94,7 @@ std::string sql_string(const std::string& text) { return quoted(text, '\''); }
 Result<pg::Rows, pg::Error> ask(pg::Target target, const std::string& text) {
   using State = pg::Session::State;
   const SystemClock clock;
-  pg::ThreadResolver resolver;
+  ThreadResolver resolver;
   pg::LibpqSessionFactory factory(resolver);
   const auto session = factory.connect(std::move(target), clock.monotonic());
   const bool settled = pg::testing::drive(*session, [&] {
@@ -168,6 +168,24 @@ void Postgres::make_certificate() {
   options_.push_back("ssl=on");
 }
 
+void Postgres::use_certificate(const fault::KeyPair& identity, const std::string& clients) {
+  const auto put = [this](const std::string& name, const std::string& pem) {
+    const std::string path = data() + "/" + name;
+    write_file(path, pem);
+    fs::permissions(path, fs::perms::owner_read);
+    run({"chown", std::to_string(kPostgresUser), path});
+  };
+  put("server.crt", identity.certificate);
+  put("server.key", identity.key);
+  options_.emplace_back("ssl=on");
+  if (clients.empty()) return;
+  put("clients.crt", clients);
+  options_.emplace_back("ssl_ca_file=clients.crt");
+  write_file(data() + "/pg_hba.conf",
+             "host all postgres all scram-sha-256\n"
+             "hostssl all all all scram-sha-256 clientcert=verify-full\n");
+}
+
 pg::Rows Postgres::sql(const std::string& text, const std::string& database) {
   auto answer = ask(superuser(database), text);
   if (!answer.ok()) throw std::runtime_error(answer.error().message);
@@ -215,7 +233,7 @@ PgBouncer::PgBouncer(Version version, urls::Connection database)
     : root_(root_from_environment(version == Version::k124 ? "POOLER_ROOT_TRIXIE"
                                                            : "POOLER_ROOT_FORKY")),
       database_(std::move(database)),
-      admin_(pgbouncer::make_admin(random_bytes(pgbouncer::kAdminRandomBytes))),
+      admin_(engine::make_admin(random_bytes(engine::kAdminRandomBytes))),
       port_(free_port()) {
   fs::create_directory(folder_.path() + "/etc");
 }
@@ -229,11 +247,17 @@ api::PoolerConfig PgBouncer::config() {
   return config;
 }
 
-void PgBouncer::start(int floor) {
+pgbouncer::Revision PgBouncer::render(int floor) const {
   api::PoolerConfig rendered = config();
   rendered.spec.pool_mode = pool_mode_;
   rendered.spec.pgbouncer.parameters = parameters_;
-  revision_ = pgbouncer::render(rendered, {database_, admin_, floor});
+  rendered.spec.client_tls = client_tls_;
+  rendered.spec.pgbouncer.auth = auth_;
+  return pgbouncer::render(rendered, {database_, admin_, floor, "", certificates_, auth_user_});
+}
+
+void PgBouncer::start(int floor) {
+  revision_ = render(floor);
   write_files(revision_, revision_.hash);
   const std::string name = pgbouncer::pod_file_name(config(), 0);
   process_ = std::make_unique<Process>(
@@ -255,13 +279,21 @@ void PgBouncer::write_files(const pgbouncer::Revision& revision, const std::stri
                  "\nlisten_port = " + std::to_string(port_) + "\n");
 }
 
+void PgBouncer::remove_files(const pgbouncer::Revision& before, const pgbouncer::Revision& after) {
+  for (const auto& [name, bytes] : before.files) {
+    if (!after.files.contains(name)) fs::remove(folder_.path() + "/etc/" + name);
+  }
+}
+
 void PgBouncer::stop(int signal) {
   process_->signal(signal);
   process_->wait();
 }
 
 urls::Connection PgBouncer::pooled() const {
-  urls::Connection pooled = urls::pooled_connection(database_, kLoopback, port_);
+  urls::Connection pooled =
+      urls::pooled_connection(database_, kLoopback, port_, api::mode_of(client_tls_));
+  pooled.certificates.authorities = certificates_.authorities;
   pooled.database = pgbouncer::client_database_name(database_);
   return pooled;
 }

@@ -10,6 +10,7 @@
 
 #include "engine/pgbouncer/render.h"
 #include "engine/pgbouncer/workload.h"
+#include "fault/certificates.h"
 #include "pg/session.h"
 #include "pooler/process.h"
 #include "urls/connection.h"
@@ -39,6 +40,9 @@ class Postgres {
   // Encrypts from the next start on, with a certificate for "localhost" that only it has signed.
   void make_certificate();
   [[nodiscard]] std::string certificate() const { return folder_.path() + "/server.crt"; }
+  // Encrypts from the next start on. With an authority of `clients` only those may log in, besides
+  // the superuser, who show a certificate of it with their name.
+  void use_certificate(const fault::KeyPair& identity, const std::string& clients = {});
 
   [[nodiscard]] int port() const { return port_; }
   // As the superuser; throws where it fails.
@@ -69,9 +73,22 @@ class PgBouncer {
  public:
   PgBouncer(Version version, urls::Connection database);
 
+  void set_database(urls::Connection database) { database_ = std::move(database); }
   // From the next start on.
   void set_pool_mode(api::PoolMode mode) { pool_mode_ = mode; }
   void set_parameters(api::Texts parameters) { parameters_ = std::move(parameters); }
+  // spec.pgbouncer.auth with mode Query; `query`: empty for the default.
+  void set_lookups(engine::pgbouncer::AuthUser by, std::string query = {}) {
+    auth_.mode = api::PoolerAuth::Mode::kQuery;
+    auth_.query = std::move(query);
+    auth_user_ = std::move(by);
+  }
+  void set_client_tls(api::ClientTls::Mode mode, Certificates certificates) {
+    client_tls_ = {mode, "orders-tls"};
+    certificates_ = std::move(certificates);
+  }
+  // Of what is set.
+  [[nodiscard]] engine::pgbouncer::Revision render(int floor = 4) const;
   // Renders the files and starts; throws with the log where it does not listen in the end.
   void start(int floor = 4);
   void stop(int signal);
@@ -79,9 +96,13 @@ class PgBouncer {
   // RELOAD.
   void write_files(const engine::pgbouncer::Revision& revision, const std::string& marker);
 
+  // As the operator does when no pod runs `before` any more: what `after` reads, too, stays.
+  void remove_files(const engine::pgbouncer::Revision& before,
+                    const engine::pgbouncer::Revision& after);
+
   [[nodiscard]] int port() const { return port_; }
   [[nodiscard]] const engine::pgbouncer::Revision& revision() const { return revision_; }
-  [[nodiscard]] const engine::pgbouncer::Admin& admin() const { return admin_; }
+  [[nodiscard]] const engine::Admin& admin() const { return admin_; }
   [[nodiscard]] std::string log() const { return read_file(log_path()); }
   // As the published Secret has it, but for the host.
   [[nodiscard]] urls::Connection pooled() const;
@@ -97,7 +118,11 @@ class PgBouncer {
   urls::Connection database_;
   api::PoolMode pool_mode_ = api::PoolMode::kTransaction;
   api::Texts parameters_;
-  engine::pgbouncer::Admin admin_;
+  api::PoolerAuth auth_;
+  engine::pgbouncer::AuthUser auth_user_;
+  api::ClientTls client_tls_;
+  Certificates certificates_;  // that clients are shown
+  engine::Admin admin_;
   int port_;
   TemporaryFolder folder_;
   engine::pgbouncer::Revision revision_;

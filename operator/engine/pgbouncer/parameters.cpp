@@ -9,7 +9,7 @@
 namespace pooler::engine::pgbouncer {
 namespace {
 
-constexpr std::string_view kField = "spec.pgbouncer.parameters";
+constexpr std::string_view kParametersField = "spec.pgbouncer.parameters";
 constexpr std::string_view kDigits = "0123456789";
 constexpr std::string_view kNameLetters = "abcdefghijklmnopqrstuvwxyz0123456789_";
 constexpr std::string_view kCapitals = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
@@ -172,12 +172,12 @@ std::vector<api::Problem> check_parameters(const api::Texts& parameters, std::st
   for (const auto& [name, value] : parameters) {
     // Not repeated in a message: it may be anything.
     if (name.empty() || name.size() > kMaxNameLength || !consists_of(name, {kNameLetters})) {
-      refuse(std::string(kField),
+      refuse(std::string(kParametersField),
              "has a name that is no setting of PgBouncer: lower-case letters, digits and '_'");
       continue;
     }
     std::string trouble = trouble_with_parameter(name, value, version);
-    if (!trouble.empty()) refuse(std::string(kField) + "." + name, std::move(trouble));
+    if (!trouble.empty()) refuse(std::string(kParametersField) + "." + name, std::move(trouble));
   }
   return problems;
 }

@@ -69,8 +69,9 @@ constexpr Setting other_in_124(std::string_view initial, Setting setting) {
 
 constexpr std::string_view kBudget = "spec.budget.serverConnections decides it";
 constexpr std::string_view kClients = "spec.scaling.clientsPerReplica decides it";
-constexpr std::string_view kLogins = "clients log in as the user of spec.database.secretRef";
-constexpr std::string_view kTls = "TLS is set up as a whole, by the operator";
+constexpr std::string_view kLogins = "spec.pgbouncer.auth decides who may log in";
+constexpr std::string_view kClientTls = "TLS with clients is set up by spec.clientTLS";
+constexpr std::string_view kServerTls = "TLS with the server is set up by spec.database.tls";
 constexpr std::string_view kLog = "the log is the pod's standard error";
 constexpr std::string_view kNoSocket = "the pods have no Unix socket";
 
@@ -94,15 +95,15 @@ constexpr std::array kTable = {
     seconds("client_login_timeout", 5, 3600, "60",
             "who has not logged in after so long is disconnected; with 0 a stranger could take "
             "every place"),
-    since("1.25", owned("client_tls13_ciphers", kTls)),
-    owned("client_tls_ca_file", kTls),
-    owned("client_tls_cert_file", kTls),
-    owned("client_tls_ciphers", kTls),
-    owned("client_tls_dheparams", kTls),
-    owned("client_tls_ecdhcurve", kTls),
-    owned("client_tls_key_file", kTls),
-    owned("client_tls_protocols", kTls),
-    owned("client_tls_sslmode", kTls),
+    since("1.25", owned("client_tls13_ciphers", kClientTls)),
+    owned("client_tls_ca_file", kClientTls),
+    owned("client_tls_cert_file", kClientTls),
+    owned("client_tls_ciphers", kClientTls),
+    owned("client_tls_dheparams", kClientTls),
+    owned("client_tls_ecdhcurve", kClientTls),
+    owned("client_tls_key_file", kClientTls),
+    owned("client_tls_protocols", kClientTls),
+    owned("client_tls_sslmode", kClientTls),
     owned("conffile", "it is the file that the operator writes"),
     owned("default_pool_size", kBudget),
     at_start(owned("disable_pqexec",
@@ -192,13 +193,13 @@ constexpr std::array kTable = {
     flag("server_round_robin", "0",
          "takes the connections to the server in turn; else the one used last, so that the "
          "others can go"),
-    since("1.25", owned("server_tls13_ciphers", kTls)),
-    owned("server_tls_ca_file", kTls),
-    owned("server_tls_cert_file", kTls),
-    owned("server_tls_ciphers", kTls),
-    owned("server_tls_key_file", kTls),
-    owned("server_tls_protocols", kTls),
-    owned("server_tls_sslmode", kTls),
+    since("1.25", owned("server_tls13_ciphers", kServerTls)),
+    owned("server_tls_ca_file", kServerTls),
+    owned("server_tls_cert_file", kServerTls),
+    owned("server_tls_ciphers", kServerTls),
+    owned("server_tls_key_file", kServerTls),
+    owned("server_tls_protocols", kServerTls),
+    owned("server_tls_sslmode", kServerTls),
     at_start(owned("so_reuseport", "a pod has one process")),
     owned("stats_period", "the operator reads the figures"),
     owned("stats_users", "the console is the operator's own"),

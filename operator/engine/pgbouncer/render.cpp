@@ -1,11 +1,11 @@
 #include "engine/pgbouncer/render.h"
 
 #include <algorithm>
-#include <array>
 #include <cassert>
 
 #include "base/crypto.h"
 #include "base/strings.h"
+#include "engine/pgbouncer/auth_query.h"
 #include "engine/pgbouncer/console.h"
 #include "engine/pgbouncer/parameters.h"
 #include "engine/pgbouncer/workload.h"
@@ -17,12 +17,23 @@ constexpr std::string_view kRevisionPrefix = "rev-";
 constexpr std::string_view kDatabasesSuffix = ".databases.ini";
 constexpr std::string_view kSettingsSuffix = ".pgbouncer.ini";
 constexpr std::string_view kUsersSuffix = ".userlist.txt";
+constexpr std::string_view kTlsPrefix = "tls-";
+constexpr std::string_view kServerSslmode = "server_tls_sslmode";
+constexpr std::string_view kServerAuthorities = "server_tls_ca_file";
+constexpr std::string_view kServerChain = "server_tls_cert_file";
+constexpr std::string_view kServerKey = "server_tls_key_file";
+constexpr std::string_view kClientChain = "client_tls_cert_file";
+constexpr std::string_view kClientKey = "client_tls_key_file";
+constexpr std::array kTlsSettings = {kServerAuthorities, kServerChain, kServerKey, kClientChain,
+                                     kClientKey};
 constexpr std::string_view kFloorSetting = "default_pool_size";
 constexpr std::string_view kPeerId = "peer_id = ";
 constexpr std::string_view kMarker = "syslog_ident = ";
 constexpr char kBack = '+';
 constexpr std::size_t kHashDigits = 16;
 constexpr std::string_view kOddDatabaseKey = "app";
+constexpr std::string_view kAuthDatabaseKey = "pooler_operator_auth";
+constexpr std::string_view kAuthQuerySetting = "auth_query";
 constexpr std::string_view kCaBundle = "/etc/ssl/certs/ca-certificates.crt";
 
 bool is_key(std::string_view name) {
@@ -45,7 +56,7 @@ bool is_hash(std::string_view text) {
 }
 
 // A value of [databases] and [peers]: quotes doubled, a backslash is itself (measured).
-std::string quoted(std::string_view value) {
+std::string ini_quoted(std::string_view value) {
   std::string text = "'";
   for (const char c : value) {
     if (c == '\'') text += '\'';
@@ -70,32 +81,108 @@ std::string joined_hosts(const urls::Connection& database) {
   return hosts;
 }
 
-std::string databases_ini(const api::PoolerConfig& config, const urls::Connection& database) {
-  std::string text = "[databases]\n" + client_database_name(database) +
-                     " = host=" + quoted(joined_hosts(database)) +
-                     " port=" + quoted(std::to_string(database.hosts.front().port)) +
-                     " dbname=" + quoted(database.database) + " user=" + quoted(database.user);
+// An entry of [databases] for this database; `users`: who comes in, and as whom.
+std::string database_entry(std::string_view key, const urls::Connection& database,
+                           const std::string& users) {
+  std::string text = std::string(key) + " = host=" + ini_quoted(joined_hosts(database)) +
+                     " port=" + ini_quoted(std::to_string(database.hosts.front().port)) +
+                     " dbname=" + ini_quoted(database.database) + users;
   // libpq tries its hosts in order, PgBouncer by default takes them in turn.
   const bool random = database.parameter("load_balance_hosts") == "random";
   if (database.hosts.size() > 1 && !random) text += " load_balance_hosts='disable'";
-  text += "\n\n[peers]\n";
+  return text + "\n";
+}
+
+std::string hash_of(std::string_view key, const std::vector<std::string_view>& files) {
+  std::string message;
+  for (const auto file : files) message += std::to_string(file.size()) + ":" + std::string(file);
+  return hex_encode(hmac_sha256(key, message)).substr(0, kHashDigits);
+}
+
+// The entry for the lookups. What is asked without a schema is looked for in pg_catalog; in pool
+// mode session that would be undone after each lookup. Another login makes another connect_query,
+// and that, on RELOAD, another connection: an open one would say nothing of the new password.
+std::string auth_entry(const Inputs& inputs) {
+  const std::string login =
+      hash_of(inputs.admin.hash_key, {inputs.auth_user.name, inputs.auth_user.password});
+  return database_entry(
+      kAuthDatabaseKey, inputs.database,
+      " pool_mode='transaction' pool_size='1' max_db_connections='1' connect_query=" +
+          ini_quoted("SET search_path = pg_catalog, pg_temp /* " + login + " */"));
+}
+
+std::string databases_ini(const api::PoolerConfig& config, const Inputs& inputs) {
+  const std::string key = client_database_name(inputs.database);
+  std::string text = "[databases]\n";
+  if (api::has_many_users(config.spec)) {
+    text += database_entry(key, inputs.database,
+                           " auth_user=" + ini_quoted(inputs.auth_user.name) +
+                               " auth_dbname=" + ini_quoted(kAuthDatabaseKey));
+    text += auth_entry(inputs);
+  } else {
+    text += database_entry(key, inputs.database, " user=" + ini_quoted(inputs.database.user));
+  }
+  text += "\n[peers]\n";
   for (int ordinal = 0; ordinal < ordinals(config); ++ordinal) {
-    text +=
-        std::to_string(ordinal + 1) + " = host=" +
-        quoted(pod_name(config, ordinal) + "." + peers_name(config) + "." + config.ns + ".svc") +
-        " port=" + quoted(std::to_string(kPort)) + "\n";
+    text += std::to_string(ordinal + 1) + " = host=" +
+            ini_quoted(pod_name(config, ordinal) + "." + peers_name(config) + "." + config.ns +
+                       ".svc") +
+            " port=" + ini_quoted(std::to_string(kPort)) + "\n";
   }
   return text;
 }
 
 using Settings = std::vector<std::pair<std::string_view, std::string>>;
 
+// A file of certificates or a key: what it holds, and the setting that leads to it.
+struct TlsFile {
+  std::string_view setting;
+  std::string_view bytes;
+  std::string name;
+};
+
+// Those that there are. Named by what they hold: PgBouncer takes another path for other TLS, and
+// replaces all its server connections then.
+std::vector<TlsFile> tls_files(const Inputs& inputs) {
+  const Certificates& server = inputs.database.certificates;
+  std::vector<TlsFile> files = {{kServerAuthorities, server.authorities, ".crt"},
+                                {kServerChain, server.chain, ".crt"},
+                                {kServerKey, server.key, ".key"},
+                                {kClientChain, inputs.client_tls.chain, ".crt"},
+                                {kClientKey, inputs.client_tls.key, ".key"}};
+  std::erase_if(files, [](const TlsFile& file) { return file.bytes.empty(); });
+  for (TlsFile& file : files) {
+    file.name = std::string(kTlsPrefix) + hash_of(inputs.admin.hash_key, {file.bytes}) + file.name;
+  }
+  return files;
+}
+
+void add_tls(Settings& lines, const api::PoolerConfig& config, const Inputs& inputs) {
+  const std::string sslmode = inputs.database.parameter("sslmode");
+  lines.emplace_back(kServerSslmode, sslmode.empty() ? "prefer" : sslmode);
+  // Always: without a file that exists, turning TLS on later fails and keeps the old setting while
+  // SHOW CONFIG shows the new one (measured).
+  if (inputs.database.certificates.authorities.empty()) {
+    lines.emplace_back(kServerAuthorities, kCaBundle);
+  }
+  const auto mode = api::mode_of(config.spec.client_tls);
+  if (mode != api::ClientTls::Mode::kDisabled) {
+    const bool required = mode == api::ClientTls::Mode::kRequired;
+    lines.emplace_back("client_tls_sslmode", required ? "require" : "allow");
+  }
+  for (const TlsFile& file : tls_files(inputs)) {
+    lines.emplace_back(file.setting, path_of(file.name));
+  }
+}
+
+// Connections of each pod that only look users up.
+int lookups(const api::PoolerConfig& config) { return api::has_many_users(config.spec) ? 1 : 0; }
+
 // What the operator sets by itself; the user's parameters come into it.
 Settings own_settings(const api::PoolerConfig& config, const Inputs& inputs) {
-  const std::string floor = std::to_string(inputs.floor);
-  const std::string sslmode = inputs.database.parameter("sslmode");
+  const std::string pool = std::to_string(inputs.floor - lookups(config));
   const int clients = 4 * config.spec.scaling.clients_per_replica;
-  return {
+  Settings lines = {
       {"listen_addr", "*"},
       {"listen_port", std::to_string(kPort)},
       {"listen_backlog", "4096"},
@@ -106,14 +193,16 @@ Settings own_settings(const api::PoolerConfig& config, const Inputs& inputs) {
       {"max_client_conn", std::to_string(clients)},
       // What this replica may hold of the server: a pool_size of its own in [databases] would stop
       // SET from changing it, and 0 would mean no limit.
-      {kFloorSetting, floor},
-      {"max_db_connections", floor},
+      {kFloorSetting, pool},
+      {"max_db_connections", pool},
       {"min_pool_size", "0"},
       {"reserve_pool_size", "0"},
-      {"server_tls_sslmode", sslmode.empty() ? "prefer" : sslmode},
-      // Always: without a file that exists, turning TLS on later fails and keeps the old setting
-      // while SHOW CONFIG shows the new one (measured).
-      {"server_tls_ca_file", std::string(kCaBundle)},
+  };
+  if (api::has_many_users(config.spec)) {
+    lines.emplace_back(kAuthQuerySetting, auth_query(config));
+  }
+  add_tls(lines, config, inputs);
+  const Settings others = {
       {"server_login_retry", "1"},
       {"query_wait_timeout", "30"},
       {"dns_max_ttl", "2"},
@@ -124,10 +213,12 @@ Settings own_settings(const api::PoolerConfig& config, const Inputs& inputs) {
       {"ignore_startup_parameters", "extra_float_digits,options,search_path"},
       {"max_prepared_statements", "200"},
   };
+  lines.insert(lines.end(), others.begin(), others.end());
+  return lines;
 }
 
-// Everything but the two lines that carry the revision's hash. A parameter takes the place of what
-// the operator would set; others follow, by name.
+// Everything but the two lines at the end. A parameter takes the place of what the operator would
+// set; others follow, by name.
 Settings settings(const api::PoolerConfig& config, const Inputs& inputs) {
   Settings lines = own_settings(config, inputs);
   for (const auto& [name, value] : config.spec.pgbouncer.parameters) {
@@ -142,30 +233,36 @@ Settings settings(const api::PoolerConfig& config, const Inputs& inputs) {
   return lines;
 }
 
-std::string settings_ini(const Settings& lines, std::string_view hash) {
+std::string settings_ini(const api::PoolerConfig& config, const Inputs& inputs,
+                         std::string_view hash) {
   std::string text;
   const auto add = [&](std::string_view key, std::string_view value) {
     text += std::string(key) + " =" + (value.empty() ? "" : " ") + std::string(value) + "\n";
   };
-  for (const auto& [key, value] : lines) add(key, value);
+  for (const auto& [key, value] : settings(config, inputs)) add(key, value);
   add("auth_file", path_of(revision_file(hash, kUsersSuffix)));
   // Last, so that it proves everything before it.
   return text + std::string(kMarker) + std::string(hash) + "\n";
 }
 
 // The user's own password is both what clients log in with and what PgBouncer logs in to the server
-// with: the one form that works on all versions, also when it changes.
-std::string userlist(const urls::Connection& database, const Admin& admin) {
-  return userlist_field(database.user) + " " + userlist_field(database.password) + "\n" +
-         userlist_field(kAdminUser) + " " + userlist_field(admin.verifier) + "\n";
+// with: the one form that works on all versions, also when it changes. In mode Query only the auth
+// user has one here.
+std::string userlist(const api::PoolerConfig& config, const Inputs& inputs) {
+  const AuthUser known = api::has_many_users(config.spec)
+                             ? inputs.auth_user
+                             : AuthUser{inputs.database.user, inputs.database.password};
+  return userlist_field(known.name) + " " + userlist_field(known.password) + "\n" +
+         userlist_field(kAdminUser) + " " + userlist_field(inputs.admin.verifier) + "\n";
 }
 
-// What a reload must not take away: the keys of [databases] with their forced users, the names in
-// userlist.txt, and the operator's own entry.
+// What a reload must not take away: the keys of [databases] with their forced users or those that
+// look up the others, the names in userlist.txt, and the operator's own entry.
 std::vector<std::string> identities(std::string_view databases, std::string_view users) {
   std::vector<std::string> list;
   for (const std::string& line : split(databases, '\n')) {
-    const auto user = line.find(" user=");
+    // The first such words: a database's name may hold some, too.
+    const auto user = std::min(line.find(" auth_user="), line.find(" user="));
     if (user == std::string::npos) continue;
     list.push_back(line.substr(0, line.find(' ')) + line.substr(user));
   }
@@ -176,50 +273,61 @@ std::vector<std::string> identities(std::string_view databases, std::string_view
   return list;
 }
 
-std::string hash_of(std::string_view key, std::initializer_list<std::string_view> files) {
-  std::string message;
-  for (const auto file : files) message += std::to_string(file.size()) + ":" + std::string(file);
-  return hex_encode(hmac_sha256(key, message)).substr(0, kHashDigits);
+// Name of the file that a revision's setting leads to; empty: it leads to none of the Secret's.
+std::string tls_file(const std::map<std::string, std::string>& files, std::string_view hash,
+                     std::string_view setting) {
+  const auto settings = files.find(settings_file_name(hash));
+  if (settings == files.end()) return {};
+  const std::string path = setting_of(settings->second, setting).value_or("");
+  const std::string directory = path_of("");
+  return path.starts_with(directory) ? path.substr(directory.size()) : std::string();
 }
 
 class Checker {
  public:
-  explicit Checker(const urls::Connection& database) : database_(database) {}
-
-  std::vector<api::Problem> check() {
-    check_hosts();
-    check_text("spec.database.name", "the database's name", database_.database, 63);
-    check_text("spec.database.user", "the user's name", database_.user, 63);
-    check_text(kPasswordField, "the password", database_.password, kMaxPasswordBytes);
-    if (database_.user == kAdminUser) {
-      refuse("spec.database.user",
-             "the user is called " + std::string(kAdminUser) +
-                 ", as the operator's own user of the pooler is: use another role");
-    }
-    if (looks_like_a_hash(database_.password)) {
-      refuse(kPasswordField,
-             "the password has the form of a password hash, which PgBouncer would take it for: "
-             "give the role another password");
-    }
-    check_sslmode();
-    return std::move(problems_);
+  explicit Checker(const urls::Connection& database) {
+    check_hosts(database);
+    check_text("spec.database.name", "the database's name", database.database, 63);
+    check_login("spec.database.user", kPasswordField, database.user, database.password);
+    check_sslmode(database);
   }
+  explicit Checker(const AuthUser& user) {
+    constexpr std::string_view kField = "spec.pgbouncer.auth.userSecretRef";
+    check_login(kField, kField, user.name, user.password);
+  }
+
+  std::vector<api::Problem> problems() { return std::move(problems_); }
 
  private:
   static constexpr std::string_view kPasswordField = "spec.database.secretRef.keys.password";
 
-  void check_hosts() {
+  void check_login(std::string_view user_field, std::string_view password_field,
+                   const std::string& user, const std::string& password) {
+    check_text(user_field, "the user's name", user, 63);
+    check_text(password_field, "the password", password, kMaxPasswordBytes);
+    if (user == kAdminUser) {
+      refuse(user_field, "the user is called " + std::string(kAdminUser) +
+                             ", as the operator's own user of the pooler is: use another role");
+    }
+    if (looks_like_a_hash(password)) {
+      refuse(password_field,
+             "the password has the form of a password hash, which PgBouncer would take it for: "
+             "give the role another password");
+    }
+  }
+
+  void check_hosts(const urls::Connection& database) {
     constexpr std::string_view kField = "spec.database.host";
-    if (database_.hosts.empty()) return refuse(kField, "no host is given");
-    for (const auto& host : database_.hosts) {
+    if (database.hosts.empty()) return refuse(kField, "no host is given");
+    for (const auto& host : database.hosts) {
       if (!urls::is_host(host.host)) refuse(kField, "a host is neither a name nor an address");
       if (host.port < 1 || host.port > 65535) refuse(kField, "a port is not from 1 to 65535");
-      if (host.port != database_.hosts.front().port) {
+      if (host.port != database.hosts.front().port) {
         refuse(kField, "PgBouncer can't have several hosts with different ports: give one host");
       }
     }
-    const std::string wanted = database_.parameter("target_session_attrs");
-    if (database_.hosts.size() > 1 && !wanted.empty() && wanted != "any") {
+    const std::string wanted = database.parameter("target_session_attrs");
+    if (database.hosts.size() > 1 && !wanted.empty() && wanted != "any") {
       refuse(kField,
              "PgBouncer can't look for the right one among several hosts "
              "(target_session_attrs): give one host name that leads to it");
@@ -228,27 +336,10 @@ class Checker {
 
   void check_text(std::string_view field, const std::string& what, const std::string& value,
                   std::size_t longest) {
-    if (value.empty()) refuse(field, what + " is empty");
-    if (value.size() > longest) {
-      refuse(field, what + " is longer than " + std::to_string(longest) + " bytes");
-    }
-    if (!value.empty() && value.back() == '\n') {
-      refuse(field, what + " ends with a line break, as `echo` leaves it: write it without");
-    } else if (has_control_characters(value)) {
-      refuse(field, what + " has a control character in it");
-    }
-    if (!is_utf8(value)) refuse(field, what + " is not valid UTF-8");
+    add(urls::check_text(field, what, value, longest));
   }
 
-  void check_sslmode() {
-    constexpr std::array<std::string_view, 7> kModes = {
-        "", "disable", "allow", "prefer", "require", "verify-ca", "verify-full"};
-    if (std::find(kModes.begin(), kModes.end(), database_.parameter("sslmode")) != kModes.end()) {
-      return;
-    }
-    refuse("spec.database.secretRef.keys.uri",
-           "the URI's sslmode is none of disable, allow, prefer, require, verify-ca, verify-full");
-  }
+  void check_sslmode(const urls::Connection& database) { add(urls::check_sslmode(database)); }
 
   // "md5" and 32 hex digits, or a SCRAM verifier.
   static bool looks_like_a_hash(std::string_view password) {
@@ -257,39 +348,52 @@ class Checker {
            password.find_first_not_of("0123456789abcdefABCDEF", 3) == std::string_view::npos;
   }
 
+  void add(std::vector<api::Problem> more) {
+    for (api::Problem& problem : more) problems_.push_back(std::move(problem));
+  }
   void refuse(std::string_view field, const std::string& message) {
     problems_.push_back({std::string(api::reason::kSecretInvalid), std::string(field), message});
   }
 
-  const urls::Connection& database_;
   std::vector<api::Problem> problems_;
 };
 
 }  // namespace
 
 std::vector<api::Problem> check(const urls::Connection& database) {
-  return Checker(database).check();
+  return Checker(database).problems();
 }
+
+std::vector<api::Problem> check(const AuthUser& user) { return Checker(user).problems(); }
+
+int least_floor(const api::PoolerConfig& config) { return 1 + lookups(config); }
 
 int ordinals(const api::PoolerConfig& config) { return config.spec.scaling.max_replicas + 1; }
 
 Revision render(const api::PoolerConfig& config, const Inputs& inputs) {
   assert(check(inputs.database).empty());
   assert(check_parameters(config.spec.pgbouncer.parameters).empty());
-  const std::string databases = databases_ini(config, inputs.database);
-  const std::string users = userlist(inputs.database, inputs.admin);
-  const Settings lines = settings(config, inputs);
+  assert((api::mode_of(config.spec.client_tls) == api::ClientTls::Mode::kDisabled) ==
+         inputs.client_tls.chain.empty());
+  assert(inputs.floor >= least_floor(config));
+  assert(check_auth_query(config).empty());
+  assert(!api::has_many_users(config.spec) || check(inputs.auth_user).empty());
+  const std::string databases = databases_ini(config, inputs);
+  const std::string users = userlist(config, inputs);
+  const std::string unmarked = settings_ini(config, inputs, "");
   Revision revision;
-  revision.hash =
-      hash_of(inputs.admin.hash_key, {databases, users, settings_ini(lines, ""), inputs.image});
+  // The names of the TLS files are among the settings, and tell what is in them.
+  revision.hash = hash_of(inputs.admin.hash_key, {databases, users, unmarked, inputs.image});
   revision.files[revision_file(revision.hash, kDatabasesSuffix)] = databases;
   revision.files[revision_file(revision.hash, kUsersSuffix)] = users;
-  revision.files[settings_file_name(revision.hash)] = settings_ini(lines, revision.hash);
+  for (const TlsFile& file : tls_files(inputs)) revision.files[file.name] = file.bytes;
+  revision.files[settings_file_name(revision.hash)] = settings_ini(config, inputs, revision.hash);
   return revision;
 }
 
 std::string client_database_name(const urls::Connection& database) {
-  const bool usable = is_key(database.database) && database.database != kConsoleDatabase;
+  const bool usable = is_key(database.database) && database.database != kConsoleDatabase &&
+                      database.database != kAuthDatabaseKey;
   return usable ? database.database : std::string(kOddDatabaseKey);
 }
 
@@ -344,7 +448,8 @@ std::string marker_of_pod_file(std::string_view text) {
 std::optional<int> floor_of(std::string_view pgbouncer_ini) {
   const auto floor = parse_integer(setting_of(pgbouncer_ini, kFloorSetting).value_or(""));
   if (!floor || *floor < 1 || *floor > 1'000'000) return std::nullopt;
-  return static_cast<int>(*floor);
+  const int looks_up = setting_of(pgbouncer_ini, kAuthQuerySetting) ? 1 : 0;
+  return static_cast<int>(*floor) + looks_up;
 }
 
 std::string reload_obstacle(const std::map<std::string, std::string>& files,
@@ -365,9 +470,45 @@ std::string reload_obstacle(const std::map<std::string, std::string>& files,
   }
   if (identities(old_databases, file(before, kUsersSuffix)) !=
       identities(file(after, kDatabasesSuffix), file(after, kUsersSuffix))) {
-    return "the database's name or a user is another";
+    return "the database's name, a user, or who may be one is another";
   }
   return {};
+}
+
+std::set<std::string> files_of(const std::map<std::string, std::string>& files,
+                               std::string_view hash) {
+  std::set<std::string> names;
+  const std::string own = revision_file(hash, ".");
+  for (const auto& [name, bytes] : files) {
+    if (name.starts_with(own)) names.insert(name);
+  }
+  for (const std::string_view setting : kTlsSettings) names.insert(tls_file(files, hash, setting));
+  std::erase_if(names, [&files](const std::string& name) { return !files.contains(name); });
+  return names;
+}
+
+std::optional<RevisionTls> tls_of(const std::map<std::string, std::string>& files,
+                                  std::string_view hash) {
+  const auto settings = files.find(settings_file_name(hash));
+  if (settings == files.end()) return std::nullopt;
+  const auto text = [&](std::string_view setting) {
+    const auto file = files.find(tls_file(files, hash, setting));
+    return file == files.end() ? std::string() : file->second;
+  };
+  return RevisionTls{setting_of(settings->second, kServerSslmode).value_or("prefer"),
+                     {text(kServerAuthorities), text(kServerChain), text(kServerKey)},
+                     {"", text(kClientChain), text(kClientKey)}};
+}
+
+std::optional<std::string> shown_certificate(const std::map<std::string, std::string>& files,
+                                             std::string_view hash) {
+  const auto settings = files.find(settings_file_name(hash));
+  if (settings == files.end()) return std::nullopt;
+  if (!setting_of(settings->second, kClientChain)) return std::string();
+  const auto chain = files.find(tls_file(files, hash, kClientChain));
+  if (chain == files.end()) return std::nullopt;
+  auto leaf = read_leaf(chain->second);
+  return leaf.ok() ? std::optional(std::move(leaf->fingerprint)) : std::nullopt;
 }
 
 std::string settings_file_name(std::string_view hash) {

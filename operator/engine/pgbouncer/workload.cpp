@@ -2,9 +2,8 @@
 
 #include <array>
 
-#include "base/crypto.h"
 #include "base/json.h"
-#include "base/strings.h"
+#include "engine/objects.h"
 
 // Bodies say things as the API server stores them (no zero values, canonical quantities), so that
 // comparing them with what it has tells a real difference.
@@ -12,53 +11,11 @@ namespace pooler::engine::pgbouncer {
 namespace {
 
 constexpr int kUser = 65532;
-constexpr int kScramIterations = 4096;
-constexpr std::size_t kPasswordBytes = 32;
-constexpr std::size_t kSaltBytes = 16;
-constexpr std::size_t kHashKeyBytes = 32;
-static_assert(kPasswordBytes + kSaltBytes + kHashKeyBytes == kAdminRandomBytes);
 
 // Beyond what a pod is given to end its transactions: for PgBouncer to leave.
 constexpr int kGraceMarginSeconds = 10;
 // On the operator's own pod; the chart sets it.
 constexpr const char* kOperatorLabel = "pooler.dev/component";
-
-Json selector_labels(const api::PoolerConfig& config) {
-  return {{std::string(api::kNameLabel), config.name}, {"app.kubernetes.io/component", "pooler"}};
-}
-
-Json labels(const api::PoolerConfig& config) {
-  Json all = selector_labels(config);
-  all["app.kubernetes.io/name"] = "pgbouncer";
-  all["app.kubernetes.io/instance"] = config.name;
-  all["app.kubernetes.io/managed-by"] = "pooler-operator";
-  return all;
-}
-
-Json object(const api::PoolerConfig& config, const char* api_version, const char* kind,
-            const std::string& name) {
-  return {{"apiVersion", api_version},
-          {"kind", kind},
-          {"metadata",
-           {{"name", name},
-            {"namespace", config.ns},
-            {"labels", labels(config)},
-            {"ownerReferences", Json::array({{{"apiVersion", std::string(api::kApiVersion)},
-                                              {"kind", std::string(api::kKind)},
-                                              {"name", config.name},
-                                              {"uid", config.uid},
-                                              {"controller", true},
-                                              {"blockOwnerDeletion", true}}})}}}};
-}
-
-Json secret(const api::PoolerConfig& config, const std::string& name, const char* type,
-            const std::map<std::string, std::string>& data) {
-  Json body = object(config, "v1", "Secret", name);
-  body["type"] = type;
-  body["data"] = Json::object();
-  for (const auto& [key, value] : data) body["data"][key] = base64_encode(value);
-  return body;
-}
 
 Json service(const api::PoolerConfig& config, const std::string& name, int port) {
   Json body = object(config, "v1", "Service", name);
@@ -152,12 +109,6 @@ Json spreads(const api::PoolerConfig& config, const Json& pod) {
   return constraints;
 }
 
-// Ties the keys of the admin Secret to each other, so that an edited one is noticed without the
-// thousands of rounds that checking the verifier against the password takes.
-std::string checksum(const Admin& admin) {
-  return hex_encode(hmac_sha256(admin.hash_key, admin.password + "\n" + admin.verifier));
-}
-
 Json pod_spec(const api::PoolerConfig& config, const Json& pod, const std::string& image) {
   const auto& drain = config.spec.drain;
   Json spec = {
@@ -212,10 +163,6 @@ std::string config_secret_name(const api::PoolerConfig& config) {
   return workload_name(config) + "-config";
 }
 
-std::string admin_secret_name(const api::PoolerConfig& config) {
-  return workload_name(config) + "-admin";
-}
-
 std::string service_host(const api::PoolerConfig& config) {
   return workload_name(config) + "." + config.ns + ".svc";
 }
@@ -240,37 +187,6 @@ Json peers_service(const api::PoolerConfig& config) {
   body["spec"]["clusterIP"] = "None";
   body["spec"]["publishNotReadyAddresses"] = true;
   return body;
-}
-
-Json admin_secret(const api::PoolerConfig& config, const Admin& admin) {
-  return secret(config, admin_secret_name(config), "Opaque",
-                {{"username", std::string(kAdminUser)},
-                 {"password", admin.password},
-                 {"verifier", admin.verifier},
-                 {"hash-key", admin.hash_key},
-                 {"checksum", checksum(admin)}});
-}
-
-std::optional<Admin> read_admin_secret(const std::map<std::string, std::string>& data) {
-  const auto value = [&](const char* key) {
-    const auto found = data.find(key);
-    return found == data.end() ? std::string() : found->second;
-  };
-  Admin admin{value("password"), value("verifier"), value("hash-key")};
-  if (value("username") != kAdminUser || admin.password.empty() || admin.verifier.empty() ||
-      admin.hash_key.empty() || value("checksum") != checksum(admin)) {
-    return std::nullopt;
-  }
-  return admin;
-}
-
-Admin make_admin(std::string_view random) {
-  Admin admin;
-  admin.password = hex_encode(random.substr(0, kPasswordBytes));
-  admin.verifier =
-      scram_verifier(admin.password, random.substr(kPasswordBytes, kSaltBytes), kScramIterations);
-  admin.hash_key = hex_encode(random.substr(kPasswordBytes + kSaltBytes, kHashKeyBytes));
-  return admin;
 }
 
 Json config_secret(const api::PoolerConfig& config,
@@ -329,32 +245,6 @@ Json pod_disruption_budget(const api::PoolerConfig& config) {
                   {"selector", {{"matchLabels", selector_labels(config)}}},
                   {"unhealthyPodEvictionPolicy", "AlwaysAllow"}};
   return body;
-}
-
-Json published_secret(const api::PoolerConfig& config,
-                      const std::map<std::string, std::string>& data,
-                      const std::string& content_hash) {
-  const api::ConnectionSecret& wanted = config.spec.connection_secret;
-  Json body = secret(config, wanted.name, "servicebinding.io/postgresql", data);
-  Json& metadata = body["metadata"];
-  // What is ours is there already, and stays.
-  for (const auto& [key, value] : wanted.labels) metadata["labels"].emplace(key, value);
-  metadata["annotations"] = {{kContentHashAnnotation, content_hash}};
-  for (const auto& [key, value] : wanted.annotations) metadata["annotations"].emplace(key, value);
-  if (wanted.deletion_policy == api::DeletionPolicy::kRetain) {
-    // The garbage collector deletes what has an owner: this one has a mark instead.
-    metadata.erase("ownerReferences");
-    metadata["annotations"][std::string(api::kOwnerUidAnnotation)] = config.uid;
-  }
-  return body;
-}
-
-std::string content_hash(const Admin& admin, const std::map<std::string, std::string>& data) {
-  std::string message;
-  for (const auto& [key, value] : data) {
-    for (const auto* part : {&key, &value}) message += std::to_string(part->size()) + ":" + *part;
-  }
-  return hex_encode(hmac_sha256(admin.hash_key, message)).substr(0, 16);
 }
 
 }  // namespace pooler::engine::pgbouncer

@@ -1,11 +1,10 @@
 // The Kubernetes objects of one PoolerConfig with engine PgBouncer, as JSON bodies for create and
-// apply: complete (ownerReference, labels), deterministic, no Secret value outside a Secret.
+// apply: complete (ownerReference, labels), deterministic, no Secret value outside a Secret. The
+// admin Secret and the published one are in engine/secrets.h.
 #pragma once
 
 #include <map>
-#include <optional>
 #include <string>
-#include <string_view>
 
 #include "api/pooler_config.h"
 #include "base/json_fwd.h"
@@ -18,7 +17,6 @@ namespace pooler::engine::pgbouncer {
 [[nodiscard]] std::string workload_name(const api::PoolerConfig& config);  // "<name>-pooler"
 [[nodiscard]] std::string peers_name(const api::PoolerConfig& config);
 [[nodiscard]] std::string config_secret_name(const api::PoolerConfig& config);
-[[nodiscard]] std::string admin_secret_name(const api::PoolerConfig& config);
 // Name of the Service in the cluster: "<name>-pooler.<namespace>.svc".
 [[nodiscard]] std::string service_host(const api::PoolerConfig& config);
 
@@ -27,13 +25,6 @@ namespace pooler::engine::pgbouncer {
 
 [[nodiscard]] Json client_service(const api::PoolerConfig& config);
 [[nodiscard]] Json peers_service(const api::PoolerConfig& config);
-[[nodiscard]] Json admin_secret(const api::PoolerConfig& config, const Admin& admin);
-// nullopt: the Secret was edited and is no longer usable (a new one must be made).
-[[nodiscard]] std::optional<Admin> read_admin_secret(
-    const std::map<std::string, std::string>& data);
-// From fresh random bytes: 32-byte password, salt and hash key.
-[[nodiscard]] Admin make_admin(std::string_view random);
-inline constexpr std::size_t kAdminRandomBytes = 80;
 [[nodiscard]] Json config_secret(const api::PoolerConfig& config,
                                  const std::map<std::string, std::string>& files);
 [[nodiscard]] Json stateful_set(const api::PoolerConfig& config, const std::string& image,
@@ -49,16 +40,5 @@ inline constexpr std::size_t kAdminRandomBytes = 80;
 [[nodiscard]] std::string image_of(const Json& stateful_set);
 // Made only while replicas > 1.
 [[nodiscard]] Json pod_disruption_budget(const api::PoolerConfig& config);
-// Annotation: a keyed hash, of the whole body; on the published Secret of its data.
-inline constexpr const char* kContentHashAnnotation = "pooler.dev/content-hash";
-// `data`: urls::published_keys. `content_hash`: keyed, because a plain hash would be an oracle.
-// With deletionPolicy Retain it has no owner but kOwnerUidAnnotation.
-[[nodiscard]] Json published_secret(const api::PoolerConfig& config,
-                                    const std::map<std::string, std::string>& data,
-                                    const std::string& content_hash);
-
-// Every key of `data` in a fixed order, HMAC-SHA256 with the operator's key, 16 hex digits.
-[[nodiscard]] std::string content_hash(const Admin& admin,
-                                       const std::map<std::string, std::string>& data);
 
 }  // namespace pooler::engine::pgbouncer

@@ -1,20 +1,25 @@
-// What pgx and lib/pq make of the URIs and of libpq's keyword form.
+// What pgx and lib/pq make of the URIs and of libpq's keyword form. `dial` lines are connected with
+// instead.
 package main
 
 import (
 	"bufio"
+	"context"
+	"database/sql"
 	"encoding/base64"
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/lib/pq"
 )
 
 type parts map[string]string
 
-func pgx(text string) (parts, error) {
+func readPgx(text string) (parts, error) {
 	config, err := pgconn.ParseConfig(text)
 	if err != nil {
 		return nil, err
@@ -30,7 +35,7 @@ func pgx(text string) (parts, error) {
 		"application_name": config.RuntimeParams["application_name"]}, nil
 }
 
-func libpq(text string) (parts, error) {
+func readPq(text string) (parts, error) {
 	config, err := pq.NewConfig(text)
 	if err != nil {
 		return nil, err
@@ -46,20 +51,60 @@ func libpq(text string) (parts, error) {
 		"sslmode": string(config.SSLMode), "application_name": config.ApplicationName}, nil
 }
 
+const question = "select current_user || ' ' || current_database()"
+
+func dialPgx(ctx context.Context, text string) (answer string, err error) {
+	connection, err := pgx.Connect(ctx, text)
+	if err != nil {
+		return "", err
+	}
+	defer connection.Close(ctx)
+	err = connection.QueryRow(ctx, question).Scan(&answer)
+	return answer, err
+}
+
+func dialPq(ctx context.Context, text string) (answer string, err error) {
+	database, err := sql.Open("postgres", text)
+	if err != nil {
+		return "", err
+	}
+	defer database.Close()
+	err = database.QueryRowContext(ctx, question).Scan(&answer)
+	return answer, err
+}
+
+func dial(name, form, text string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	dials := map[string]func(context.Context, string) (string, error){"pgx": dialPgx, "lib/pq": dialPq}
+	for driver, connect := range dials {
+		answer, err := connect(ctx, text)
+		word := "dialed"
+		if err != nil {
+			word, answer = "fail", err.Error()
+		}
+		fmt.Printf("%s\t%s\t%s\t%s\t%s\n", word, driver, name, form, encode(answer))
+	}
+}
+
 func encode(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
 
 func main() {
-	parsers := map[string]func(string) (parts, error){"pgx": pgx, "lib/pq": libpq}
+	parsers := map[string]func(string) (parts, error){"pgx": readPgx, "lib/pq": readPq}
 	lines := bufio.NewScanner(os.Stdin)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		field := strings.Split(lines.Text(), "\t")
-		if field[0] != "url" || (field[2] != "uri" && field[2] != "libpq") {
+		if field[0] == "want" || (field[2] != "uri" && field[2] != "libpq") {
 			continue
 		}
 		text, err := base64.StdEncoding.DecodeString(field[3])
 		if err != nil {
 			panic(err)
+		}
+		if field[0] == "dial" {
+			dial(field[1], field[2], string(text))
+			continue
 		}
 		for name, parse := range parsers {
 			seen, err := parse(string(text))

@@ -1,5 +1,5 @@
 """What libpq (by psycopg), asyncpg, SQLAlchemy and urllib make of their forms; and the grammar of
-.NET's connection strings, which Npgsql reads by."""
+.NET's connection strings, which Npgsql reads by. `dial` lines are connected with instead."""
 
 import asyncio
 import base64
@@ -12,8 +12,9 @@ import unittest.mock
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
-import psycopg.conninfo
+import psycopg
 import sqlalchemy
+import sqlalchemy.ext.asyncio
 
 
 def libpq(text):
@@ -121,6 +122,55 @@ def readings(form, text, meant):
         yield name, lambda parse=parse: parse(text)
 
 
+# ---- connections
+
+QUESTION = "select current_user || ' ' || current_database()"
+
+
+def dial_libpq(text):
+    with psycopg.connect(text, connect_timeout=10) as connection:
+        return connection.execute(QUESTION).fetchone()[0]
+
+
+def dial_passfile(lines):
+    host, port, database, user = (
+        re.sub(r"\\(.)", r"\1", part) for part in re.findall(r"((?:\\.|[^:\\])*):", lines.splitlines()[0])[:4])
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", newline="") as file:
+        file.write(lines)
+        file.flush()
+        return dial_libpq(psycopg.conninfo.make_conninfo(
+            host=host, port=port, user=user, dbname=database, passfile=file.name))
+
+
+def dial_asyncpg(dsn):
+    async def ask():
+        connection = await asyncpg.connect(dsn, timeout=10)
+        try:
+            return await connection.fetchval(QUESTION)
+        finally:
+            await connection.close()
+    return asyncio.run(ask())
+
+
+def dial_sqlalchemy(url):
+    async def ask():
+        engine = sqlalchemy.ext.asyncio.create_async_engine(url)
+        try:
+            async with engine.connect() as connection:
+                return (await connection.execute(sqlalchemy.text(QUESTION))).scalar_one()
+        finally:
+            await engine.dispose()
+    return asyncio.run(ask())
+
+
+DIALS = {
+    "uri": {"libpq": dial_libpq, "asyncpg": dial_asyncpg},
+    "libpq": {"libpq": dial_libpq},
+    "pgpass": {"libpq": dial_passfile},
+    "sqlalchemy": {"SQLAlchemy": dial_sqlalchemy},
+}
+
+
 def encode(value):
     return base64.b64encode(str(value).encode()).decode()
 
@@ -130,6 +180,13 @@ def main():
     for line in sys.stdin:
         word, case, form, *rest = line.rstrip("\n").split("\t")
         value = base64.b64decode(rest[-1]).decode()
+        if word == "dial":
+            for name, dial in DIALS.get(form, {}).items():
+                try:
+                    print("dialed", name, case, form, encode(dial(value)), sep="\t")
+                except Exception as error:  # as below
+                    print("fail", name, case, form, encode(f"{type(error).__name__}: {error}"), sep="\t")
+            continue
         if word == "want":
             meant[case, form][rest[0]] = value
             continue

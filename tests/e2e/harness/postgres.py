@@ -51,13 +51,15 @@ class Database:
 
 
 class Postgres:
-    def __init__(self, cluster, runner, namespace, name="pg", max_connections=600, options=()):
+    def __init__(self, cluster, runner, namespace, name="pg", max_connections=600, options=(),
+                 tls_secret=None):
         self.cluster = cluster
         self.runner = runner
         self.namespace = namespace
         self.name = name
         self.max_connections = max_connections
         self.options = options
+        self.tls_secret = tls_secret
         self.host = f"{name}.{namespace}.svc"
         self.port = 5432
 
@@ -65,7 +67,7 @@ class Postgres:
         labels = {"app": self.name}
         settings = {"max_connections": self.max_connections, "fsync": "off", "shared_buffers": "32MB",
                     "synchronous_commit": "off", "full_page_writes": "off", "log_checkpoints": "off",
-                    **dict(self.options)}
+                    **dict(self.options), **self._tls_settings()}
         self.cluster.create({
             "kind": "Service", "metadata": {"name": self.name, "namespace": self.namespace},
             "spec": {"selector": labels, "ports": [{"port": self.port}]}})
@@ -77,17 +79,34 @@ class Postgres:
                     "metadata": {"labels": labels},
                     "spec": {
                         "enableServiceLinks": False, "terminationGracePeriodSeconds": 2,
-                        "volumes": [{"name": "data", "emptyDir": {}}],
+                        **self._volumes(),
                         "containers": [{
                             "name": "postgres", "image": IMAGE, "imagePullPolicy": "IfNotPresent",
                             "args": [a for k, v in settings.items() for a in ("-c", f"{k}={v}")],
                             # Outlives the container, so that a restart of it loses nothing.
                             "env": [{"name": "POSTGRES_PASSWORD", "value": ADMIN_PASSWORD},
                                     {"name": "PGDATA", "value": "/data/postgres"}],
-                            "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+                            "volumeMounts": self._mounts(),
                             "readinessProbe": {
                                 "periodSeconds": 1, "tcpSocket": {"port": self.port}}}]}}}})
         return self
+
+    def _tls_settings(self):
+        if not self.tls_secret:
+            return {}
+        return {"ssl": "on", "ssl_cert_file": "/tls/tls.crt", "ssl_key_file": "/tls/tls.key"}
+
+    def _mounts(self):
+        tls = [{"name": "tls", "mountPath": "/tls"}] if self.tls_secret else []
+        return [{"name": "data", "mountPath": "/data"}, *tls]
+
+    def _volumes(self):
+        """Postgres takes a key of root that its group may read."""
+        data = {"name": "data", "emptyDir": {}}
+        if not self.tls_secret:
+            return {"volumes": [data]}
+        tls = {"name": "tls", "secret": {"secretName": self.tls_secret, "defaultMode": 0o640}}
+        return {"securityContext": {"fsGroup": 999}, "volumes": [data, tls]}
 
     def wait_ready(self):
         wait_for(f"Postgres {self.name} is ready", lambda: [

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <functional>
+#include <string>
+#include <vector>
 
 #include "api/pooler_config.h"
 #include "base/json.h"
@@ -83,6 +85,7 @@ TEST(Crd, DefaultsAreThoseOfTheOperator) {
     PoolerConfig given = with(path, value);
     given.spec.scaling.max_replicas = bare.spec.scaling.max_replicas;  // what with() itself sets
     EXPECT_EQ(given.spec.database.keys, bare.spec.database.keys) << path;
+    EXPECT_EQ(given.spec.database.tls.ca_key, bare.spec.database.tls.ca_key) << path;
     EXPECT_EQ(given.spec.engine, bare.spec.engine) << path;
     EXPECT_EQ(given.spec.pool_mode, bare.spec.pool_mode) << path;
     EXPECT_EQ(given.spec.scaling.clients_per_replica, bare.spec.scaling.clients_per_replica);
@@ -100,14 +103,18 @@ TEST(Crd, DefaultsAreThoseOfTheOperator) {
     EXPECT_EQ(given.spec.service.port, bare.spec.service.port);
     EXPECT_EQ(given.spec.network_policy.enabled, bare.spec.network_policy.enabled);
     EXPECT_EQ(given.spec.pod_disruption_budget, bare.spec.pod_disruption_budget);
-    EXPECT_EQ(given.spec.pgbouncer.paused, bare.spec.pgbouncer.paused);
+    EXPECT_EQ(given.spec.pgbouncer, bare.spec.pgbouncer) << path;
+    if (given.spec.supabase) {
+      EXPECT_EQ(given.spec.supabase->direct, Supabase().direct);
+      EXPECT_EQ(given.spec.supabase->token_secret_key, Supabase().token_secret_key);
+    }
     EXPECT_TRUE(given.unreadable.empty()) << path;
     if (path == "spec.scaling.maxReplicas") {
       EXPECT_EQ(value, Scaling().max_replicas);
     }
     ++defaults;
   });
-  EXPECT_EQ(defaults, 23);
+  EXPECT_EQ(defaults, 29);
 }
 
 TEST(Crd, RangesAreThoseOfValidate) {
@@ -170,6 +177,96 @@ TEST(Crd, PartsOfTheUrlThatAreNoParametersAreThoseOfValidate) {
         validate(with("spec.connectionSecret.parameters.pooled." + words[i], Json("x")));
     EXPECT_EQ(problems.size(), 1U) << words[i];
   }
+}
+
+TEST(Crd, FieldsWithoutMeaningForSupabaseAreThoseOfValidate) {
+  std::vector<std::string> forbidden;
+  for (const auto& rule : schema()["properties"]["spec"]["x-kubernetes-validations"]) {
+    if (rule["message"].as<std::string>().starts_with("means nothing with engine Supabase")) {
+      forbidden.push_back("spec" + rule["fieldPath"].as<std::string>());
+    }
+  }
+  EXPECT_EQ(forbidden.size(), 10U);
+  const Json other = {{"replicas", 1},
+                      {"pgbouncer", {{"paused", true}}},
+                      {"clientTLS", {{"secretRef", {{"name", "orders-tls"}}}}},
+                      {"pod", {{"priorityClassName", "high"}}},
+                      {"scaling", {{"maxReplicas", 3}}},
+                      {"budget", {{"serverConnections", 9}}},
+                      {"drain", {{"maxTransactionSeconds", 61}}},
+                      {"service", {{"port", 5432}}},
+                      {"networkPolicy", {{"enabled", true}}},
+                      {"podDisruptionBudget", {{"enabled", false}}}};
+  Json spec = {{"database", {{"secretRef", {{"name", "orders-db"}}}}},
+               {"engine", "Supabase"},
+               {"supabase", {{"projectRef", "abcdefghijklmnopqrst"}}}};
+  const auto problems = [&spec] {
+    std::vector<std::string> fields;
+    const Json object = {{"metadata", {{"name", "orders"}}}, {"spec", spec}};
+    for (const auto& problem : validate(decode(to_bytes(object)).value())) {
+      fields.push_back(problem.field);
+    }
+    return fields;
+  };
+  EXPECT_EQ(problems(), std::vector<std::string>());
+  spec.update(other);
+  auto found = problems();
+  std::sort(found.begin(), found.end());
+  std::sort(forbidden.begin(), forbidden.end());
+  EXPECT_EQ(found, forbidden);
+}
+
+// That nothing of spec.<part> is given, in CEL: each of its fields is as the CRD's defaults have
+// it.
+std::vector<std::string> untouched(const YAML::Node& spec, const std::string& part) {
+  const YAML::Node node = spec["properties"][part];
+  const std::string self = "self." + part;
+  if (!node["default"]) return {"!has(" + self + ")"};
+  std::vector<std::string> terms;
+  for (const auto& property : node["properties"]) {
+    const std::string field = self + "." + property.first.as<std::string>();
+    const YAML::Node& each = property.second;
+    if (each["enum"] && each["enum"].size() == 1) continue;  // it can't be anything else
+    if (!each["default"]) {
+      terms.push_back("!has(" + field + ")");
+      continue;
+    }
+    const auto value = each["default"].as<std::string>();
+    const auto type = each["type"].as<std::string>();
+    if (type == "boolean") {
+      terms.push_back((value == "true" ? "" : "!") + field);
+    } else {
+      terms.push_back(field + " == " + (type == "string" ? "'" + value + "'" : value));
+    }
+  }
+  return terms;
+}
+
+TEST(Crd, WhatMeansNothingForSupabaseIsAllThatIsNoDefault) {
+  const YAML::Node spec = schema()["properties"]["spec"];
+  int rules = 0;
+  for (const auto& each : spec["x-kubernetes-validations"]) {
+    if (!each["message"].as<std::string>().starts_with("means nothing with engine Supabase")) {
+      continue;
+    }
+    const auto rule = each["rule"].as<std::string>();
+    const std::string begin = "self.engine != 'Supabase' || ";
+    ASSERT_TRUE(rule.starts_with(begin)) << rule;
+    std::string text = rule.substr(begin.size());
+    if (text.starts_with('(')) text = text.substr(1, text.size() - 2);
+    std::vector<std::string> terms;
+    for (std::size_t at = 0; at != std::string::npos;) {
+      const auto end = text.find(" && ", at);
+      terms.push_back(text.substr(at, end == std::string::npos ? end : end - at));
+      at = end == std::string::npos ? end : end + 4;
+    }
+    auto wanted = untouched(spec, each["fieldPath"].as<std::string>().substr(1));
+    std::sort(terms.begin(), terms.end());
+    std::sort(wanted.begin(), wanted.end());
+    EXPECT_EQ(terms, wanted) << rule;
+    ++rules;
+  }
+  EXPECT_EQ(rules, 10);
 }
 
 // Writes every value of a status and finds each in the schema.

@@ -27,7 +27,9 @@ TEST(Decode, ReadsEveryField) {
     "spec": {
       "database": {"secretRef": {"name": "orders-db", "keys": {"uri": "a", "host": "b", "port": "c",
                                  "dbname": "d", "user": "e", "password": "f"}},
-                   "host": "db.example.com", "port": 5433, "name": "orders", "user": "app"},
+                   "host": "db.example.com", "port": 5433, "name": "orders", "user": "app",
+                   "tls": {"mode": "VerifyCA", "caSecretRef": {"name": "db-ca", "key": "root.pem"},
+                           "clientCertSecretRef": {"name": "db-client"}}},
       "engine": "PgBouncer", "poolMode": "session",
       "scaling": {"mode": "Manual", "maxReplicas": 20, "clientsPerReplica": 500},
       "replicas": 3,
@@ -40,7 +42,11 @@ TEST(Decode, ReadsEveryField) {
                                           "direct": {"sslmode": ""}},
                            "labels": {"team": "shop"}, "annotations": {"a.b/c": "d e"}},
       "pgbouncer": {"image": "pgbouncer:test", "paused": true,
+                    "auth": {"mode": "Query", "query": "SELECT $1, 'x'",
+                             "userSecretRef": {"name": "lookup",
+                                               "keys": {"user": "u", "password": "p"}}},
                     "parameters": {"log_stats": "0", "a": ""}},
+      "clientTLS": {"mode": "Optional", "secretRef": {"name": "orders-tls"}},
       "service": {"type": "LoadBalancer", "port": 5432, "annotations": {"a/b": ""},
                   "externalHost": "pooler.example.com"},
       "networkPolicy": {"enabled": true, "from": [{"namespaceSelector": {}, "x": 1}]},
@@ -60,6 +66,12 @@ TEST(Decode, ReadsEveryField) {
   EXPECT_EQ(spec.database.port, 5433);
   EXPECT_EQ(spec.database.name, "orders");
   EXPECT_EQ(spec.database.user, "app");
+  EXPECT_EQ(spec.database.tls.mode, DatabaseTls::Mode::kVerifyCa);
+  EXPECT_EQ(spec.database.tls.ca_secret, "db-ca");
+  EXPECT_EQ(spec.database.tls.ca_key, "root.pem");
+  EXPECT_EQ(spec.database.tls.client_secret, "db-client");
+  EXPECT_EQ(spec.client_tls.mode, ClientTls::Mode::kOptional);
+  EXPECT_EQ(spec.client_tls.secret, "orders-tls");
   EXPECT_EQ(spec.pool_mode, PoolMode::kSession);
   EXPECT_EQ(spec.scaling.max_replicas, 20);
   EXPECT_EQ(spec.scaling.clients_per_replica, 500);
@@ -86,6 +98,9 @@ TEST(Decode, ReadsEveryField) {
   EXPECT_EQ(spec.network_policy.from, R"([{"namespaceSelector":{}}])");
   EXPECT_FALSE(spec.pod_disruption_budget);
   EXPECT_TRUE(spec.pgbouncer.paused);
+  EXPECT_EQ(spec.pgbouncer.auth,
+            (PoolerAuth{PoolerAuth::Mode::kQuery, "lookup", "u", "p", "SELECT $1, 'x'"}));
+  EXPECT_TRUE(has_many_users(spec));
   EXPECT_EQ(spec.pgbouncer.parameters, (Texts{{"log_stats", "0"}, {"a", ""}}));
   EXPECT_EQ(spec.drain.endpoint_propagation_seconds, 7);
   EXPECT_EQ(spec.drain.max_transaction_seconds, 90);
@@ -176,15 +191,47 @@ TEST(DecodePod, WritesQuantitiesAsTheApiServerDoes) {
   }
 }
 
+TEST(Decode, ReadsAProjectOfSupabase) {
+  const PoolerConfig config = decoded(R"({"metadata": {"name": "orders"}, "spec": {
+      "database": {"secretRef": {"name": "orders-db"}}, "engine": "Supabase",
+      "supabase": {"projectRef": "abcdefghijklmnopqrst", "direct": "SessionPooler",
+                   "poolerHost": "aws-1-eu-central-1.pooler.supabase.com",
+                   "managementTokenSecretRef": {"name": "supabase", "key": "pat"}}}})");
+  EXPECT_THAT(config.unreadable, IsEmpty());
+  EXPECT_EQ(config.spec.engine, Engine::kSupabase);
+  ASSERT_TRUE(config.spec.supabase);
+  const Supabase& supabase = *config.spec.supabase;
+  EXPECT_EQ(supabase.project_ref, "abcdefghijklmnopqrst");
+  EXPECT_EQ(supabase.pooler_host, "aws-1-eu-central-1.pooler.supabase.com");
+  EXPECT_EQ(supabase.direct, SupabaseDirect::kSessionPooler);
+  EXPECT_EQ(supabase.token_secret_name, "supabase");
+  EXPECT_EQ(supabase.token_secret_key, "pat");
+  EXPECT_THAT(validate(config), IsEmpty());
+}
+
+TEST(Decode, ThePublishPolicyThatIsNotGivenIsTheEngines) {
+  Spec spec;
+  EXPECT_FALSE(publishes_at_once(spec));
+  spec.connection_secret.publish_policy = PublishPolicy::kImmediate;
+  EXPECT_TRUE(publishes_at_once(spec));
+  spec.engine = Engine::kSupabase;
+  spec.connection_secret.publish_policy = std::nullopt;
+  EXPECT_TRUE(publishes_at_once(spec));
+  spec.connection_secret.publish_policy = PublishPolicy::kVerified;
+  EXPECT_FALSE(publishes_at_once(spec));
+}
+
 TEST(Decode, NullIsAbsent) {
   const PoolerConfig config = decoded(
       R"({"metadata": {"name": "orders", "annotations": null, "deletionTimestamp": null},
           "spec": {"database": null, "engine": null, "replicas": null, "scaling": {"maxReplicas": null},
-                   "connectionSecret": {"name": null}},
+                   "connectionSecret": {"name": null, "publishPolicy": null}, "supabase": null},
           "status": {"conditions": null, "effective": {"budget": null}}})");
   EXPECT_THAT(config.unreadable, IsEmpty());
   EXPECT_EQ(config.spec.scaling.max_replicas, 10);
   EXPECT_EQ(config.spec.replicas, std::nullopt);
+  EXPECT_EQ(config.spec.connection_secret.publish_policy, std::nullopt);
+  EXPECT_FALSE(config.spec.supabase);
   EXPECT_EQ(config.status, Status());
 }
 

@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "engine/pgbouncer/workload.h"
+#include "fault/certificates.h"
 #include "unit/engine/rendered.h"
 
 namespace pooler::engine::pgbouncer {
@@ -111,6 +112,80 @@ TEST(Render, FollowsTheSpec) {
   EXPECT_THAT(settings, HasSubstr("\nserver_tls_sslmode = verify-full\n"));
 }
 
+std::string file_named_by(const Revision& revision, const std::string& setting) {
+  const auto path = setting_of(file(revision, ".pgbouncer.ini"), setting);
+  return path ? path->substr(path->rfind('/') + 1) : "";
+}
+
+TEST(Render, TlsOfBothSides) {
+  api::PoolerConfig config = orders();
+  config.spec.client_tls.secret = "orders-tls";
+  Inputs in = inputs();
+  in.database.parameters = {{"sslmode", "verify-full"}};
+  in.database.certificates = {"ca of the server", "for the server", "its key"};
+  in.client_tls = {"ca of the pooler", "for clients", "and its key"};
+  const Revision revision = render(config, in);
+  EXPECT_EQ(RenderedFiles(config, in, revision).fault(), "");
+  const std::string settings = file(revision, ".pgbouncer.ini");
+  EXPECT_THAT(settings, HasSubstr("\nserver_tls_sslmode = verify-full\n"
+                                  "client_tls_sslmode = require\n"
+                                  "server_tls_ca_file = /etc/pgbouncer/tls-"));
+  for (const auto& [setting, bytes] :
+       std::map<std::string, std::string>{{"server_tls_ca_file", "ca of the server"},
+                                          {"server_tls_cert_file", "for the server"},
+                                          {"server_tls_key_file", "its key"},
+                                          {"client_tls_cert_file", "for clients"},
+                                          {"client_tls_key_file", "and its key"}}) {
+    EXPECT_EQ(revision.files.at(file_named_by(revision, setting)), bytes) << setting;
+  }
+  for (const auto& [name, bytes] : revision.files) {
+    EXPECT_EQ(bytes.find("ca of the pooler"), std::string::npos) << "only clients need it";
+  }
+  config.spec.client_tls.mode = api::ClientTls::Mode::kOptional;
+  EXPECT_THAT(file(render(config, in), ".pgbouncer.ini"),
+              HasSubstr("\nclient_tls_sslmode = allow\n"));
+}
+
+// PgBouncer replaces every server connection where the path is another one.
+TEST(Render, CertificatesThatStayKeepTheirPath) {
+  Inputs in = inputs();
+  in.database.certificates = {"ca", "chain", "key"};
+  const Revision before = render(orders(), in);
+  api::PoolerConfig config = orders();
+  config.spec.pool_mode = api::PoolMode::kSession;
+  in.database.certificates.chain = "renewed";
+  const Revision after = render(config, in);
+  ASSERT_NE(after.hash, before.hash);
+  const auto same = [&](const char* setting) {
+    return file_named_by(before, setting) == file_named_by(after, setting);
+  };
+  EXPECT_TRUE(same("server_tls_ca_file"));
+  EXPECT_TRUE(same("server_tls_key_file"));
+  EXPECT_FALSE(same("server_tls_cert_file"));
+  auto files = before.files;
+  files.insert(after.files.begin(), after.files.end());
+  for (const Revision& revision : {before, after}) {
+    std::set<std::string> own;
+    for (const auto& [name, bytes] : revision.files) own.insert(name);
+    EXPECT_EQ(files_of(files, revision.hash), own);
+  }
+  in.admin.hash_key = "other";
+  EXPECT_NE(file_named_by(render(config, in), "server_tls_ca_file"),
+            file_named_by(after, "server_tls_ca_file"))
+      << "the name tells nobody without the key what is in the file";
+}
+
+TEST(Render, OneSideOfTlsAlone) {
+  Inputs in = inputs();
+  in.database.certificates.chain = "for the server";
+  in.database.certificates.key = "its key";
+  const Revision revision = render(orders(), in);
+  EXPECT_EQ(RenderedFiles(orders(), in, revision).fault(), "");
+  const std::string settings = file(revision, ".pgbouncer.ini");
+  EXPECT_THAT(settings, HasSubstr("server_tls_ca_file = /etc/ssl/certs/ca-certificates.crt\n"));
+  EXPECT_THAT(settings, testing::Not(HasSubstr("client_tls")));
+}
+
 TEST(Render, ParametersTakeThePlaceOfWhatTheOperatorSetsOthersFollowByName) {
   const std::string plain = file(render(orders(), inputs()), ".pgbouncer.ini");
   api::PoolerConfig config = orders();
@@ -179,6 +254,18 @@ TEST(Render, HashTellsEveryDifferenceAndNothingElse) {
   changed([](auto&, Inputs& in) { in.database.database = "other"; });
   changed([](auto&, Inputs& in) { in.database.hosts.front().port = 1; });
   changed([](auto&, Inputs& in) { in.database.parameters = {{"sslmode", "disable"}}; });
+  changed([](auto&, Inputs& in) { in.database.certificates.authorities = "a"; });
+  changed([](auto&, Inputs& in) { in.database.certificates.authorities = "b"; });
+  changed([](auto&, Inputs& in) { in.database.certificates = {"", "a", "b"}; });
+  changed([](auto&, Inputs& in) { in.database.certificates = {"", "ab", ""}; });
+  for (const auto mode : {api::ClientTls::Mode::kOptional, api::ClientTls::Mode::kRequired}) {
+    for (const char* key : {"b", "c"}) {
+      changed([mode, key](api::PoolerConfig& config, Inputs& in) {
+        config.spec.client_tls = {mode, "tls"};
+        in.client_tls = {"", "a", key};
+      });
+    }
+  }
   changed([](auto&, Inputs& in) { in.admin = make_admin(std::string(kAdminRandomBytes, 's')); });
   changed([](auto&, Inputs& in) { in.admin.hash_key = "other"; });
   changed([](api::PoolerConfig& config, auto&) { config.spec.scaling.max_replicas = 4; });
@@ -195,6 +282,102 @@ TEST(Render, HashTellsEveryDifferenceAndNothingElse) {
   config.spec.drain.max_transaction_seconds = 1;
   config.resource_version = "9";
   EXPECT_EQ(hash(config, inputs()), before);
+}
+
+// ---- many users
+
+api::PoolerConfig many_users() {
+  api::PoolerConfig config = orders();
+  config.spec.pgbouncer.auth.mode = api::PoolerAuth::Mode::kQuery;
+  return config;
+}
+
+Inputs with_lookups(const urls::Connection& connection = database()) {
+  Inputs in = inputs(connection);
+  in.auth_user = {"lookup", "l00k"};
+  return in;
+}
+
+TEST(ManyUsers, AreLookedUpOverOneConnectionOfItsOwn) {
+  const Inputs in = with_lookups();
+  const Revision revision = render(many_users(), in);
+  EXPECT_EQ(RenderedFiles(many_users(), in, revision).fault(), "");
+  const std::string databases = file(revision, ".databases.ini");
+  EXPECT_THAT(databases, HasSubstr("[databases]\n"
+                                   "orders = host='db.example.com' port='5433' dbname='orders' "
+                                   "auth_user='lookup' auth_dbname='pooler_operator_auth'\n"
+                                   "pooler_operator_auth = host='db.example.com' port='5433' "
+                                   "dbname='orders' pool_mode='transaction' pool_size='1' "
+                                   "max_db_connections='1' connect_query='SET search_path = "
+                                   "pg_catalog, pg_temp /* "));
+  EXPECT_EQ(databases.find("l00k"), std::string::npos);
+  EXPECT_EQ(file(revision, ".userlist.txt"),
+            "\"lookup\" \"l00k\"\n\"pooler_operator\" \"" + admin().verifier + "\"\n");
+  const std::string settings = file(revision, ".pgbouncer.ini");
+  EXPECT_THAT(settings, HasSubstr("\ndefault_pool_size = 4\nmax_db_connections = 4\n"));
+  EXPECT_THAT(settings, HasSubstr("\nauth_query = SELECT rolname, rolpassword FROM "
+                                  "pg_catalog.pg_authid WHERE "));
+  EXPECT_EQ(floor_of(settings), 5) << "one of them looks users up";
+  EXPECT_EQ(least_floor(many_users()), 2);
+  EXPECT_EQ(least_floor(orders()), 1);
+}
+
+TEST(ManyUsers, ReadBackForEveryHostileText) {
+  std::string ascii;
+  for (char c = 32; c < 127; ++c) ascii += c;
+  for (const std::string& text :
+       {std::string("p@:/?#%& \"'\\"), std::string("pässwörd"), ascii.substr(0, 60),
+        ascii.substr(60), std::string("'"), std::string("\""), std::string(" user='x"),
+        std::string("' auth_user='evil"), std::string("%include /etc/passwd"),
+        std::string("\" \"x")}) {
+    urls::Connection connection = database();
+    connection.user = text;
+    connection.database = text;
+    Inputs in = with_lookups(connection);
+    in.auth_user = {text, text};
+    api::PoolerConfig config = many_users();
+    config.spec.pgbouncer.auth.query = "SELECT $1, 'a = ''[users]'' ; # %include \"x'";
+    ASSERT_EQ(check(in.auth_user).size(), 0U) << text;
+    EXPECT_EQ(RenderedFiles(config, in, render(config, in)).fault(), "") << text;
+  }
+}
+
+TEST(ManyUsers, HashTellsTheLoginAndTheQuery) {
+  std::set<std::string> hashes = {render(orders(), with_lookups()).hash,
+                                  render(many_users(), with_lookups()).hash};
+  Inputs in = with_lookups();
+  in.auth_user.password = "another";
+  hashes.insert(render(many_users(), in).hash);
+  in.auth_user.name = "another";
+  hashes.insert(render(many_users(), in).hash);
+  api::PoolerConfig config = many_users();
+  config.spec.pgbouncer.auth.query = "SELECT $1, 'x'";
+  hashes.insert(render(config, with_lookups()).hash);
+  EXPECT_EQ(hashes.size(), 5U);
+  EXPECT_EQ(render(orders(), with_lookups()).hash, render(orders(), inputs()).hash);
+}
+
+TEST(ManyUsers, AnotherPasswordMakesAnotherConnectionForTheLookups) {
+  Inputs in = with_lookups();
+  const std::string before = file(render(many_users(), in), ".databases.ini");
+  in.auth_user.password = "another";
+  const std::string after = file(render(many_users(), in), ".databases.ini");
+  EXPECT_NE(before, after);
+  EXPECT_EQ(before.substr(0, before.find("/*")), after.substr(0, after.find("/*")));
+}
+
+TEST(CheckAuthUser, RefusesWhatPgbouncerCanNotTake) {
+  EXPECT_TRUE(check(AuthUser{"lookup", "l00k"}).empty());
+  for (const AuthUser& user :
+       {AuthUser{"", "p"}, AuthUser{"u", ""}, AuthUser{"pooler_operator", "p"},
+        AuthUser{std::string(64, 'u'), "p"}, AuthUser{"u\n", "p"}, AuthUser{"u", "p\n"},
+        AuthUser{"u", "p\nx"}, AuthUser{"u", std::string(997, 'p')}, AuthUser{"u\xff", "p"},
+        AuthUser{"u", "SCRAM-SHA-256$4096:a$b:c"}, AuthUser{"u", "md5" + std::string(32, 'a')}}) {
+    const auto problems = check(user);
+    ASSERT_FALSE(problems.empty()) << user.name << " " << user.password;
+    EXPECT_EQ(problems.front().field, "spec.pgbouncer.auth.userSecretRef");
+    EXPECT_EQ(problems.front().reason, api::reason::kSecretInvalid);
+  }
 }
 
 TEST(ClientDatabaseName, IsTheDatabasesOwnWherePgbouncerCanHaveIt) {
@@ -336,6 +519,11 @@ TEST_F(ReloadObstacle, NoneForWhatALiveProcessTakes) {
   EXPECT_EQ(between(orders(), changed), "") << "open connections end with their transactions";
   changed.image = "pgbouncer:2";
   EXPECT_EQ(between(orders(), changed), "");
+  changed.database.certificates = {"ca", "chain", "key"};
+  changed.client_tls = {"", "chain", "key"};
+  config.spec.client_tls.secret = "orders-tls";
+  EXPECT_EQ(between(config, changed), "") << "certificates are read anew";
+  config.spec.client_tls = {};
   config.spec.pgbouncer.parameters = {{"max_prepared_statements", "5"}, {"log_stats", "0"}};
   EXPECT_EQ(between(config, inputs()), "");
 }
@@ -353,6 +541,36 @@ TEST_F(ReloadObstacle, WhatWouldCutOrLetIn) {
   changed = inputs();
   changed.floor += 1;
   EXPECT_NE(between(orders(), changed), "");
+}
+
+// The kind of a user's entry never changes in a live process, and none goes.
+TEST_F(ReloadObstacle, AnotherModeOrAnotherRoleThatLooksUp) {
+  EXPECT_NE(between(many_users(), with_lookups()), "");
+  Inputs own = inputs();
+  own.auth_user = {own.database.user, own.database.password};
+  EXPECT_NE(between(many_users(), own), "") << "the names are the same";
+  own.floor += 1;
+  EXPECT_NE(between(many_users(), own), "");
+
+  const Revision before = render(many_users(), with_lookups());
+  const auto obstacle = [&before](const api::PoolerConfig& config, const Inputs& in) {
+    const Revision after = render(config, in);
+    auto files = before.files;
+    files.insert(after.files.begin(), after.files.end());
+    return reload_obstacle(files, before.hash, after.hash);
+  };
+  Inputs changed = with_lookups();
+  changed.auth_user.password = "another";
+  EXPECT_EQ(obstacle(many_users(), changed), "");
+  changed.database.password = "another";
+  changed.database.user = "another";
+  EXPECT_EQ(obstacle(many_users(), changed), "") << "it is looked up as all others are";
+  changed.auth_user.name = "another";
+  EXPECT_NE(obstacle(many_users(), changed), "");
+  api::PoolerConfig config = many_users();
+  config.spec.pgbouncer.auth.query = "SELECT $1, 'x'";
+  EXPECT_EQ(obstacle(config, with_lookups()), "");
+  EXPECT_NE(obstacle(orders(), with_lookups()), "");
 }
 
 TEST_F(ReloadObstacle, WhatIsReadAtTheStartOnly) {
@@ -390,10 +608,28 @@ TEST(Floor, IsReadFromTheSettings) {
   }
 }
 
+TEST(ShownCertificate, IsTheRevisionsOwn) {
+  const fault::KeyPair pair = fault::Authority().issue("");
+  api::PoolerConfig config = orders();
+  config.spec.client_tls.secret = "orders-tls";
+  Inputs in = inputs();
+  in.client_tls = {"", pair.certificate, pair.key};
+  const Revision encrypted = render(config, in);
+  const Revision plain = render(orders(), inputs());
+  auto files = encrypted.files;
+  files.insert(plain.files.begin(), plain.files.end());
+  EXPECT_EQ(shown_certificate(files, encrypted.hash), read_leaf(pair.certificate)->fingerprint);
+  EXPECT_EQ(shown_certificate(files, plain.hash), "");
+  EXPECT_EQ(shown_certificate(files, "0123456789abcdef"), std::nullopt);
+  files[file_named_by(encrypted, "client_tls_cert_file")] = "edited";
+  EXPECT_EQ(shown_certificate(files, encrypted.hash), std::nullopt);
+}
+
 TEST(Revisions, AreFoundAmongTheFiles) {
   const Revision one = render(orders(), inputs());
   Inputs changed = inputs();
   changed.floor = 6;
+  changed.database.certificates = {"ca", "chain", "key"};
   const Revision two = render(orders(), changed);
   auto files = one.files;
   files.insert(two.files.begin(), two.files.end());

@@ -25,7 +25,7 @@ class DatabaseProbeTest : public ::testing::Test {
   }
 
   World world_;
-  DatabaseProbe probe_{world_.server, {orders(), "t1"}, world_.now()};
+  DatabaseProbe probe_{world_.server, world_.refusals, {orders(), "t1"}, world_.now()};
 };
 
 TEST_F(DatabaseProbeTest, IsUnknownAtFirst) {
@@ -184,7 +184,7 @@ TEST_F(DatabaseProbeTest, AServerThatHangs) {
 }
 
 TEST_F(DatabaseProbeTest, NotBeforeItsTime) {
-  DatabaseProbe later(world_.server, {orders(), "t2"}, world_.now() + seconds(1));
+  DatabaseProbe later(world_.server, world_.refusals, {orders(), "t2"}, world_.now() + seconds(1));
   world_.run(later, milliseconds(999));
   EXPECT_EQ(script().connects(), 0);
   world_.run(later, milliseconds(1));
@@ -261,7 +261,7 @@ class DatabaseRefusals : public ::testing::TestWithParam<Case> {};
 TEST_P(DatabaseRefusals, AreClassifiedByTheServersWord) {
   World world;
   world.server.script().refuse_logins(Refusal{GetParam().sqlstate, GetParam().message});
-  DatabaseProbe probe(world.server, {orders(), "t1"}, world.now());
+  DatabaseProbe probe(world.server, world.refusals, {orders(), "t1"}, world.now());
   world.run(probe, seconds(1));
   EXPECT_EQ(probe.state().outcome, Outcome::kFailed);
   EXPECT_EQ(probe.state().reason, GetParam().reason);
@@ -281,10 +281,81 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"57P03", "the database system is starting up", "ConnectionRefused"},
         Case{"XX000", "something else", "OperatorCannotReachDatabase"}));
 
+// ---- a provider that bans who tries wrong passwords
+
+class RefusalPause : public ::testing::Test {
+ protected:
+  RefusalPause() { be_postgres(script()); }
+  Script& script() { return world_.server.script(); }
+  static DatabaseTarget target(bool refused_before = false) {
+    return {orders(), "t1", minutes(30), refused_before};
+  }
+
+  World world_;
+};
+
+TEST_F(RefusalPause, AWrongPasswordIsTriedTwiceAnHour) {
+  script().refuse_logins(Refusal{"28P01", "password authentication failed for user \"app\""});
+  DatabaseProbe probe(world_.server, world_.refusals, target(), world_.now());
+  world_.run(probe, minutes(29));
+  EXPECT_EQ(script().connects(), 1);
+  EXPECT_EQ(probe.state().reason, "AuthenticationFailed");
+  world_.run(probe, minutes(32));
+  EXPECT_EQ(script().connects(), 3);
+  EXPECT_TRUE(probe.state().refused);
+  script().refuse_logins(std::nullopt);
+  world_.run(probe, minutes(30));
+  EXPECT_EQ(probe.state().outcome, Outcome::kOk);
+}
+
+TEST_F(RefusalPause, WhatThePoolerOfSupabaseSaysOfABanCountsToo) {
+  script().refuse_logins(
+      Refusal{"XX000",
+              "(ECIRCUITBREAKER) too many authentication failures, new connections are "
+              "temporarily blocked"});
+  DatabaseProbe probe(world_.server, world_.refusals, target(), world_.now());
+  world_.run(probe, minutes(29));
+  EXPECT_EQ(script().connects(), 1);
+  EXPECT_EQ(probe.state().reason, "AuthenticationFailed");
+}
+
+TEST_F(RefusalPause, OtherFailuresAreTriedAgainAsAlways) {
+  script().refuse_logins(Refusal{"57P03", "the database system is starting up"});
+  DatabaseProbe probe(world_.server, world_.refusals, target(), world_.now());
+  world_.run(probe, minutes(1));
+  EXPECT_GT(script().connects(), 5);
+  EXPECT_FALSE(probe.state().refused);
+}
+
+// Waiting does not mend it, nothing bans for it, and the user is at work on something else.
+TEST_F(RefusalPause, ARefusalForAnotherReasonThanThePasswordIsTriedAgainAsAlways) {
+  for (const char* sqlstate : {"28000", "42501"}) {
+    script().refuse_logins(Refusal{sqlstate, "no pg_hba.conf entry, no encryption"});
+    DatabaseProbe probe(world_.server, world_.refusals, target(), world_.now());
+    const int before = script().connects();
+    world_.run(probe, minutes(1));
+    EXPECT_GT(script().connects(), before + 5) << sqlstate;
+    EXPECT_FALSE(probe.state().refused) << sqlstate;
+    script().refuse_logins(std::nullopt);
+    world_.run(probe, minutes(1));
+    EXPECT_EQ(probe.state().outcome, Outcome::kOk) << sqlstate;
+  }
+}
+
+TEST_F(RefusalPause, WhatAnEarlierOperatorWasRefusedIsNotTriedAtItsStart) {
+  DatabaseProbe probe(world_.server, world_.refusals, target(true), world_.now());
+  world_.run(probe, minutes(29));
+  EXPECT_EQ(script().connects(), 0);
+  EXPECT_EQ(probe.state().reason, "AuthenticationFailed");
+  EXPECT_TRUE(probe.state().refused);
+  world_.run(probe, minutes(2));
+  EXPECT_EQ(probe.state().outcome, Outcome::kOk);
+}
+
 TEST(DatabaseFailures, NobodyListens) {
   World world;
   world.server.script().refuse_connections(true);
-  DatabaseProbe probe(world.server, {orders(), "t1"}, world.now());
+  DatabaseProbe probe(world.server, world.refusals, {orders(), "t1"}, world.now());
   world.run(probe, seconds(1));
   EXPECT_EQ(probe.state().reason, "ConnectionRefused");
   EXPECT_THAT(probe.state().message, HasSubstr("db.test:5432"));

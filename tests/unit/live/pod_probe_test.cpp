@@ -196,6 +196,92 @@ TEST_F(PodProbeTest, GivesUpAfterHalfAMinuteOfSilentDisregard) {
   EXPECT_TRUE(probe_.state().reload.failed);
 }
 
+// ---- the certificate that it shows
+
+TEST_F(PodProbeTest, ANewCertificateIsSeenInANewSession) {
+  probe_.expect({{"rev1", ""}, {"rev2", "f2"}});
+  run(seconds(1));
+  EXPECT_EQ(probe_.state().marker, "rev1");
+  EXPECT_EQ(script().connects(), 1);
+  script().on_query("RELOAD", pg::Rows{});
+  script().show_certificate("f2");
+  be_console(script(), "rev2");
+  probe_.reload_to("rev2", world_.now());
+  run(milliseconds(1));
+  EXPECT_EQ(probe_.state().marker, "rev2");
+  EXPECT_EQ(script().connects(), 2);
+  EXPECT_EQ(asked("RELOAD"), 1);
+  EXPECT_EQ(asked("SHOW VERSION"), 1);
+  run(minutes(60));
+  EXPECT_EQ(script().connects(), 2) << "one session again";
+  EXPECT_EQ(script().most_open(), 1);
+}
+
+// What 1.24 does with a certificate that it can't load.
+TEST_F(PodProbeTest, AMarkerWithoutItsCertificateIsAFailureAndIsUndone) {
+  script().show_certificate("f1");
+  probe_.expect({{"rev1", "f1"}, {"rev2", "f2"}});
+  run(seconds(1));
+  EXPECT_EQ(probe_.state().marker, "rev1");
+  script().on_query("RELOAD", pg::Rows{});
+  be_console(script(), "rev2");
+  probe_.reload_to("rev2", world_.now());
+  run(seconds(3));
+  EXPECT_TRUE(probe_.state().reload.failed);
+  EXPECT_THAT(probe_.state().reload.message, HasSubstr("certificate"));
+  EXPECT_EQ(probe_.state().marker, "rev1");
+  EXPECT_EQ(probe_.state().outcome, Outcome::kOk);
+  EXPECT_EQ(asked("RELOAD"), PodProbe::kRefusals);
+  const int connects = script().connects();
+  run(minutes(10));
+  EXPECT_LE(script().connects() - connects, 61) << "one more each time that it is asked";
+
+  be_console(script(), "rev1+rev2");
+  probe_.reload_to("rev1+rev2", world_.now());
+  run(seconds(1));
+  EXPECT_EQ(probe_.state().marker, "rev1+rev2");
+  EXPECT_FALSE(probe_.state().reload.failed);
+}
+
+TEST_F(PodProbeTest, EncryptionThatShouldBeOffCountsToo) {
+  script().show_certificate("f1");
+  probe_.expect({{"rev1", "f1"}, {"rev2", ""}});
+  run(seconds(1));
+  script().on_query("RELOAD", pg::Rows{});
+  be_console(script(), "rev2");
+  probe_.reload_to("rev2", world_.now());
+  run(milliseconds(300));
+  EXPECT_EQ(probe_.state().marker, "rev1");
+  script().show_certificate("");
+  run(seconds(1));
+  EXPECT_EQ(probe_.state().marker, "rev2");
+  EXPECT_FALSE(probe_.state().reload.failed);
+}
+
+TEST_F(PodProbeTest, AnOperatorThatIsNewDoesNotBelieveTheMarkerEither) {
+  script().show_certificate("f1");
+  be_console(script(), "rev2");
+  probe_.expect({{"rev2", "f2"}});
+  run(seconds(1));
+  EXPECT_EQ(probe_.state().outcome, Outcome::kOk);
+  EXPECT_EQ(probe_.state().marker, "pgbouncer") << "nothing that is known as a whole";
+  be_console(script(), "rev9");
+  run(seconds(11));
+  EXPECT_EQ(probe_.state().marker, "rev9") << "of which nothing is known";
+}
+
+TEST_F(PodProbeTest, ARefusedReloadIsNotLookedAtTwice) {
+  probe_.expect({{"rev1", ""}, {"rev2", "f2"}});
+  run(seconds(1));
+  script().on_query("RELOAD", failure(Refusal{"08P01", "RELOAD failed, see logs"}));
+  be_console(script(), "rev2");
+  probe_.reload_to("rev2", world_.now());
+  run(seconds(2));
+  EXPECT_TRUE(probe_.state().reload.failed);
+  EXPECT_THAT(probe_.state().reload.message, HasSubstr("RELOAD failed, see logs"));
+  EXPECT_EQ(script().connects(), 1);
+}
+
 TEST_F(PodProbeTest, PausesAndTellsWhenNoConnectionIsHeldAnyMore) {
   using Flow = PodState::Flow;
   run(seconds(1));

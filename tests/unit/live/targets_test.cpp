@@ -40,6 +40,13 @@ TEST(DatabaseTarget, VerifiedCertificatesNeedAuthorities) {
   EXPECT_FALSE(database_target(connection).params.contains("sslrootcert"));
 }
 
+TEST(DatabaseTarget, CertificatesOfTheSpec) {
+  urls::Connection connection = orders();
+  EXPECT_EQ(database_target(connection).certificates, Certificates());
+  connection.certificates = {"authorities", "chain", "key"};
+  EXPECT_EQ(database_target(connection).certificates, connection.certificates);
+}
+
 TEST(DatabaseTarget, LeavesOutWhatIsNotTheServers) {
   urls::Connection connection = orders();
   connection.parameters = {{"passfile", "/etc/passwd"}, {"service", "x"},   {"sslkey", "/key"},
@@ -59,6 +66,7 @@ TEST(ConsoleTarget, ByAddress) {
   EXPECT_EQ(target.endpoints.at(0).port, 6432);
   EXPECT_EQ(target.params.at("dbname"), "pgbouncer");
   EXPECT_EQ(target.params.at("user"), "pooler_operator");
+  EXPECT_EQ(target.params.at("sslmode"), "prefer");
 }
 
 TEST(VerificationTarget, NameOfTheServiceAndItsAddress) {
@@ -69,6 +77,42 @@ TEST(VerificationTarget, NameOfTheServiceAndItsAddress) {
   EXPECT_EQ(target.endpoints[0].host, "orders-pooler.shop.svc");
   EXPECT_EQ(target.endpoints[0].address, "10.96.0.9");
   EXPECT_EQ(target.endpoints[0].port, 6432);
+}
+
+pg::Target verification_of(const std::vector<std::pair<std::string, std::string>>& parameters,
+                           const std::string& authorities = "",
+                           const std::string& certificate = "f1") {
+  urls::Connection connection = orders();
+  connection.parameters = parameters;
+  connection.certificates.authorities = authorities;
+  return verification_target({connection, "10.96.0.9", "t", certificate});
+}
+
+TEST(VerificationTarget, IsEncryptedWhereACertificateMustBeShown) {
+  for (const char* mode : {"require", "prefer", "allow"}) {
+    const pg::Target target = verification_of({{"sslmode", mode}}, "authorities");
+    EXPECT_EQ(target.params.at("sslmode"), "require") << mode;
+    EXPECT_EQ(target.certificates, Certificates()) << "clients do not verify either";
+  }
+  EXPECT_EQ(verification_of({}).params.at("sslmode"), "require");
+  EXPECT_EQ(verification_of({{"sslmode", "disable"}}).params.at("sslmode"), "disable");
+  EXPECT_FALSE(verification_of({}, "", "").params.contains("sslmode"));
+}
+
+TEST(VerificationTarget, VerifiesAsClientsDoWhereItCan) {
+  const pg::Target own =
+      verification_of({{"sslmode", "verify-full"}, {"sslrootcert", "/ca"}}, "ca");
+  EXPECT_EQ(own.params.at("sslmode"), "verify-full");
+  EXPECT_EQ(own.certificates.authorities, "ca");
+  const pg::Target known = verification_of({{"sslmode", "verify-full"}, {"sslrootcert", "system"}});
+  EXPECT_EQ(known.params.at("sslmode"), "verify-full");
+  EXPECT_EQ(known.params.at("sslrootcert"), kSystemRoots);
+  const pg::Target file = verification_of({{"sslmode", "verify-full"}, {"sslrootcert", "/ca"}});
+  EXPECT_EQ(file.params.at("sslmode"), "require");
+  EXPECT_FALSE(file.params.contains("sslrootcert"));
+  const pg::Target any = verification_of({{"sslmode", "verify-full"}}, "ca", "");
+  EXPECT_EQ(any.params.at("sslmode"), "verify-full");
+  EXPECT_EQ(any.certificates.authorities, "ca") << "whichever certificate it is";
 }
 
 }  // namespace

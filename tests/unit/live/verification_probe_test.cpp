@@ -19,7 +19,8 @@ class VerificationProbeTest : public ::testing::Test {
   void run(Duration by) { world_.run(probe_, by); }
 
   World world_;
-  VerificationProbe probe_{world_.server, {orders(), "10.96.0.9", "t1"}, world_.now()};
+  VerificationProbe probe_{
+      world_.server, world_.refusals, {orders(), "10.96.0.9", "t1"}, world_.now()};
 };
 
 TEST_F(VerificationProbeTest, OneSuccessIsEnough) {
@@ -54,11 +55,49 @@ TEST_F(VerificationProbeTest, TriesUntilItSucceeds) {
   EXPECT_EQ(script().open(), 0);
 }
 
+TEST_F(VerificationProbeTest, TheCertificateMustBeTheRightOne) {
+  VerificationProbe probe(world_.server, world_.refusals, {orders(), "10.96.0.9", "t2", "f1"},
+                          world_.now());
+  world_.run(probe, seconds(5));
+  EXPECT_EQ(probe.state().reason, "VerificationFailed") << "it shows none";
+  EXPECT_FALSE(probe.state().persistent);
+  script().show_certificate("f0");
+  world_.run(probe, seconds(10));
+  EXPECT_THAT(probe.state().message, HasSubstr("another certificate"));
+  EXPECT_TRUE(probe.state().persistent);
+  EXPECT_LE(script().connects(), 17) << "each time in a new session, once a second";
+  script().show_certificate("f1");
+  world_.run(probe, seconds(2));
+  EXPECT_EQ(probe.state().outcome, Outcome::kOk);
+  EXPECT_EQ(script().open(), 0);
+}
+
+TEST_F(VerificationProbeTest, NoCertificateIsAskedForWherePlainTextIsWanted) {
+  urls::Connection plain = orders();
+  plain.parameters = {{"sslmode", "disable"}};
+  VerificationProbe probe(world_.server, world_.refusals, {plain, "10.96.0.9", "t2", "f1"},
+                          world_.now());
+  world_.run(probe, seconds(1));
+  EXPECT_EQ(probe.state().outcome, Outcome::kOk);
+}
+
 TEST_F(VerificationProbeTest, NoAnswerToTheQuery) {
   script().ignore_queries(true);
   run(seconds(6));
   EXPECT_EQ(probe_.state().outcome, Outcome::kFailed);
   EXPECT_EQ(probe_.state().reason, "VerificationFailed");
+}
+
+TEST_F(VerificationProbeTest, ARefusedPasswordWaitsWhereAProviderBans) {
+  const VerificationTarget target{orders(), "10.96.0.9", "t1", {}, minutes(30)};
+  VerificationProbe probe(world_.server, world_.refusals, target, world_.now());
+  script().refuse_logins(Refusal{"28P01", "password authentication failed"});
+  world_.run(probe, minutes(29));
+  EXPECT_EQ(script().connects(), 1);
+  EXPECT_EQ(probe.state().reason, "VerificationFailed");
+  script().refuse_logins(std::nullopt);
+  world_.run(probe, minutes(2));
+  EXPECT_EQ(probe.state().outcome, Outcome::kOk);
 }
 
 TEST_F(VerificationProbeTest, NeverAStorm) {

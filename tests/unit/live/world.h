@@ -9,6 +9,7 @@
 
 #include "live/database_probe.h"
 #include "live/probe.h"
+#include "live/refusals.h"
 #include "unit/pg/fake_session.h"
 
 namespace pooler::live::testing {
@@ -70,6 +71,7 @@ inline PodTarget pod(const std::string& uid, const std::string& address) {
 class World {
  public:
   FakeServer server;
+  Refusals refusals;
 
   [[nodiscard]] MonotonicTime now() const { return clock_.monotonic(); }
 

@@ -30,6 +30,7 @@ class FakeSession final : public Session {
   Wants wants() const override { return {}; }
   const Error& error() const override { return error_; }
   const Endpoint& peer() const override { return peer_; }
+  const std::string& peer_certificate() const override { return certificate_; }
 
   MonotonicTime deadline() const override {
     constexpr MonotonicTime kAtOnce{};
@@ -83,6 +84,7 @@ class FakeSession final : public Session {
     if (const auto refusal = script_->refusal()) {
       return fail(Error::Kind::kServer, Error::Phase::kLogin, *refusal);
     }
+    certificate_ = script_->certificate();
     state_ = State::kIdle;
   }
 
@@ -129,6 +131,7 @@ class FakeSession final : public Session {
   const Target target_;
   const MonotonicTime connect_by_;
   Endpoint peer_;
+  std::string certificate_;
   State state_ = State::kConnecting;
   bool open_ = false;
   int epoch_ = 0;

@@ -47,6 +47,10 @@ class Script {
   void on_query(const std::string& text, Reply reply) {
     with([&] { replies_.insert_or_assign(text, std::move(reply)); });
   }
+  // Fingerprint of what it shows to sessions from now on (in memory only); empty: no encryption.
+  void show_certificate(std::string fingerprint) {
+    with([&] { certificate_ = std::move(fingerprint); });
+  }
   // Ends the sessions that are open now.
   void drop_sessions(Refusal farewell) {
     with([&] {
@@ -84,6 +88,9 @@ class Script {
   }
   std::optional<Refusal> refusal() const {
     return with([&] { return refusal_; });
+  }
+  std::string certificate() const {
+    return with([&] { return certificate_; });
   }
   Refusal farewell() const {
     return with([&] { return farewell_; });
@@ -124,6 +131,7 @@ class Script {
   bool ignoring_logins_ = false;
   bool ignoring_queries_ = false;
   std::optional<Refusal> refusal_;
+  std::string certificate_;
   std::map<std::string, Reply> replies_;
   Refusal farewell_;
   int epoch_ = 0;

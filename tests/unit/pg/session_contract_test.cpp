@@ -93,6 +93,7 @@ TEST_P(SessionContract, LogsInAndAnswers) {
   EXPECT_EQ(script().startup()["database"], "orders");
   EXPECT_EQ(session->peer().host, "db.test");
   EXPECT_NE(session->peer().address, "");
+  EXPECT_EQ(session->peer_certificate(), "") << "the script speaks in the clear";
 
   const auto answer = ask(*session, "SHOW x");
   ASSERT_TRUE(answer.ok());

@@ -182,6 +182,43 @@ TEST(Reload, OneCanaryFirstAndEverythingElseAsItWas) {
   EXPECT_EQ(roll_out(in).assign.at(3), "a") << "who is born meanwhile starts with what works";
 }
 
+// The operator that gave the canary its file is gone, and with it what the pod showed before.
+TEST(Reload, ACanaryThatLoadedNothingAsAWholeIsToldAgainAndPointedBack) {
+  for (const int others : {2, 0}) {
+    std::vector<Ordinal> ordinals(static_cast<std::size_t>(others), pod("a"));
+    ordinals.push_back(pod("b"));
+    ordinals.back().loaded = "pgbouncer";
+    ordinals.push_back({.assigned = "a"});
+    auto in = reloading(ordinals, others + 1, "b");
+    in.reloadable = [](const std::string& from, const std::string& to) {
+      return from != "pgbouncer" && to != "pgbouncer";
+    };
+    Rollout out = roll_out(in);
+    EXPECT_EQ(out.reload, (std::map<int, std::string>{{others, "b"}}));
+    EXPECT_FALSE(out.replace);
+    EXPECT_EQ(out.replicas, others + 1) << "no spare";
+    EXPECT_EQ(out.assign.at(others + 1), "a");
+    Ordinal& canary = in.ordinals.at(static_cast<std::size_t>(others));
+    canary.reload_failed = true;
+    out = roll_out(in);
+    EXPECT_EQ(out.pointed_back, others);
+    EXPECT_EQ(out.assign.at(others), "a+b");
+    canary.assigned = "a+b";
+    canary.reload_failed = false;
+    out = roll_out(in);
+    EXPECT_TRUE(out.rejected);
+    EXPECT_EQ(out.reload, (std::map<int, std::string>{{others, "a+b"}}));
+    EXPECT_FALSE(out.replace);
+  }
+}
+
+TEST(Reload, NothingAsAWholeIsNoWayToWhatNeedsANewProcess) {
+  auto in = input({pod("a"), pod("b"), {.assigned = "a"}}, 2, "b");
+  in.ordinals[1].loaded = "pgbouncer";
+  EXPECT_TRUE(roll_out(in).reload.empty());
+  EXPECT_EQ(roll_out(in).replace, 1);
+}
+
 TEST(Reload, TheOthersFollowAtOnceAfterALoginThroughTheCanary) {
   auto in = reloading({pod("a"), pod("a"), pod("b"), {.assigned = "a"}}, 3, "b");
   Rollout out = roll_out(in);

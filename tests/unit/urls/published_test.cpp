@@ -75,6 +75,37 @@ TEST(Published, PooledUrlHasNothingOfTheServersHostsNorOfOneDriver) {
   EXPECT_TRUE(libpq_reads(keys.at("uri")).has_value());
 }
 
+TEST(Published, PooledSslmodeIsThePoolers) {
+  const Connection direct = parse_uri("postgres://u:p@h/d?sslmode=verify-full").value();
+  const auto pooled = [&direct](api::ClientTls::Mode tls) {
+    Published both;
+    both.direct = direct;
+    both.pooled = pooled_connection(direct, "orders-pooler.shop.svc", 6432, tls);
+    return published_keys(both, {}).at("pooled-uri");
+  };
+  const std::string plain = "postgresql://u:p@orders-pooler.shop.svc:6432/d";
+  EXPECT_EQ(pooled(api::ClientTls::Mode::kDisabled), plain + "?sslmode=disable");
+  EXPECT_EQ(pooled(api::ClientTls::Mode::kOptional), plain);
+  EXPECT_EQ(pooled(api::ClientTls::Mode::kRequired), plain + "?sslmode=require");
+}
+
+TEST(Published, AuthoritiesOfEachWay) {
+  Published both;
+  both.direct = parse_uri("postgres://u:p@h/d?sslmode=verify-full").value();
+  both.direct.certificates = {"of the server", "chain", "key"};
+  both.pooled = pooled_connection(both.direct, "orders-pooler.shop.svc", 6432);
+  EXPECT_EQ(both.pooled.certificates, Certificates());
+  auto keys = published_keys(both, {});
+  EXPECT_EQ(keys.at("direct-ca.crt"), "of the server");
+  EXPECT_FALSE(keys.contains("ca.crt"));
+  for (const auto& [name, value] : keys) EXPECT_NE(value, "key") << name;
+  both.pooled.certificates.authorities = "of the pooler";
+  both.direct.certificates = {};
+  keys = published_keys(both, {});
+  EXPECT_EQ(keys.at("ca.crt"), "of the pooler");
+  EXPECT_FALSE(keys.contains("direct-ca.crt"));
+}
+
 TEST(Published, SeveralHostsAsLibpqTakesThem) {
   const auto same = keys_for("postgres://u:p@a,[::1]/d");
   EXPECT_EQ(same.at("direct-host"), "a,::1");

@@ -69,6 +69,35 @@ TEST(Resolve, PrefersInlineThenKeysThenUri) {
             "postgresql://inline-user:key-pw@inline-host:9/inline-db?sslmode=require");
 }
 
+TEST(Resolve, TlsOfTheSpecWinsOverTheUri) {
+  const Secret secret = {{"uri", "postgres://u:p@h:1/d?sslmode=disable&application_name=x"}};
+  api::Database tls = database();
+  EXPECT_EQ(resolved(tls, secret).parameter("sslmode"), "disable");
+  tls.tls.client_secret = "client";
+  tls.tls.ca_secret = "ca";
+  EXPECT_EQ(to_uri(resolved(tls, secret)),
+            "postgresql://u:p@h:1/d?application_name=x&sslmode=verify-full");
+  tls.tls.mode = api::DatabaseTls::Mode::kVerifyCa;
+  EXPECT_EQ(resolved(tls, secret).parameter("sslmode"), "verify-ca");
+  EXPECT_EQ(
+      resolved(tls, {{"host", "h"}, {"username", "u"}, {"password", "p"}}).parameter("sslmode"),
+      "verify-ca");
+}
+
+TEST(Resolve, ACertificateThatIsNeverShownIsAMistake) {
+  api::Database tls = database();
+  tls.tls.client_secret = "client";
+  const api::Problem found = problem(tls, {{"uri", "postgres://u:s3cret@h:1/d?sslmode=disable"}});
+  EXPECT_EQ(found.reason, api::reason::kSecretInvalid);
+  EXPECT_EQ(found.field, "spec.database.secretRef.keys.uri");
+  EXPECT_EQ(found.message,
+            "key uri of Secret orders-db says sslmode=disable, and "
+            "spec.database.tls.clientCertSecretRef is only ever shown on an encrypted connection: "
+            "take one of them out");
+  EXPECT_EQ(resolved(tls, {{"uri", "postgres://u:p@h:1/d?sslmode=allow"}}).parameter("sslmode"),
+            "allow");
+}
+
 TEST(Resolve, FollowsRenamedKeys) {
   api::Database renamed = database();
   renamed.keys = {"a", "b", "c", "d", "e", "f"};

@@ -1,14 +1,16 @@
-// Host names to addresses without blocking a poll loop.
+// Host names to addresses without blocking a poll loop, or with a thread that can be called back.
 #pragma once
 
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/result.h"
 
-namespace pooler::pg {
+namespace pooler {
 
 // One question. Dropping it gives it up at once, whatever the name servers do.
 class Lookup {
@@ -41,7 +43,12 @@ class ThreadResolver final : public Resolver {
   std::shared_ptr<Shared> shared_;
 };
 
+// Blocks until the answer is there. nullopt: there is none after `patience` of real time, or it was
+// asked to stop.
+[[nodiscard]] std::optional<Result<std::vector<std::string>, std::string>> wait_for(
+    Lookup& lookup, Duration patience, std::stop_token stop);
+
 // "127.0.0.1", "::1", "fe80::1%eth0": needs no name server.
 [[nodiscard]] bool is_numeric_address(const std::string& host);
 
-}  // namespace pooler::pg
+}  // namespace pooler

@@ -1,7 +1,8 @@
-#include "pg/resolver.h"
+#include "base/resolver.h"
 
 #include <arpa/inet.h>
 #include <netdb.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -9,18 +10,20 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <cstring>
 #include <deque>
 #include <mutex>
 #include <thread>
 #include <utility>
 
-namespace pooler::pg {
+namespace pooler {
 namespace {
 
 using Addresses = std::vector<std::string>;
-using Answer = Result<Addresses, std::string>;
+using LookedUp = Result<Addresses, std::string>;
 
 constexpr int kMaxThreads = 4;
 
@@ -28,7 +31,7 @@ struct AddressListDeleter {
   void operator()(addrinfo* list) const { freeaddrinfo(list); }
 };
 
-Answer resolve(const std::string& host, int flags) {
+LookedUp resolve(const std::string& host, int flags) {
   addrinfo hints{};
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
@@ -71,7 +74,7 @@ struct Question {
     std::lock_guard held(mutex);
     return !abandoned;
   }
-  void reply(Answer given) {
+  void reply(LookedUp given) {
     std::lock_guard held(mutex);
     if (abandoned) return;
     answer = std::move(given);
@@ -82,7 +85,7 @@ struct Question {
   std::mutex mutex;
   int fd;
   bool abandoned = false;
-  std::optional<Answer> answer;
+  std::optional<LookedUp> answer;
 };
 
 class QuestionLookup final : public Lookup {
@@ -97,13 +100,32 @@ class QuestionLookup final : public Lookup {
   }
 
   int fd() const override { return fd_; }
-  std::optional<Answer> take() override {
+  std::optional<LookedUp> take() override {
     std::lock_guard held(question_->mutex);
     return std::exchange(question_->answer, std::nullopt);
   }
 
  private:
   std::shared_ptr<Question> question_;
+  const int fd_;
+};
+
+// A descriptor that another thread makes readable.
+class Wakeup {
+ public:
+  Wakeup() : fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+  ~Wakeup() {
+    if (fd_ >= 0) close(fd_);
+  }
+  Wakeup(const Wakeup&) = delete;
+  Wakeup& operator=(const Wakeup&) = delete;
+
+  void set() const {
+    if (fd_ >= 0) eventfd_write(fd_, 1);
+  }
+  [[nodiscard]] int fd() const { return fd_; }
+
+ private:
   const int fd_;
 };
 
@@ -164,6 +186,23 @@ std::unique_ptr<Lookup> ThreadResolver::look_up(const std::string& host) {
   return lookup;
 }
 
+std::optional<LookedUp> wait_for(Lookup& lookup, Duration patience, std::stop_token stop) {
+  using std::chrono::steady_clock;
+  const Wakeup stopped;
+  const std::stop_callback on_stop(stop, [&stopped] { stopped.set(); });
+  const auto give_up = steady_clock::now() + patience;
+  while (!stop.stop_requested()) {
+    auto answer = lookup.take();
+    if (answer) return answer;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(give_up - steady_clock::now());
+    if (left.count() <= 0) return std::nullopt;
+    std::array<pollfd, 2> wanted{{{lookup.fd(), POLLIN, 0}, {stopped.fd(), POLLIN, 0}}};
+    const auto most = std::min<std::int64_t>(left.count(), 60'000);
+    (void)poll(wanted.data(), wanted.size(), static_cast<int>(most));
+  }
+  return std::nullopt;
+}
+
 bool is_numeric_address(const std::string& host) {
   std::array<unsigned char, sizeof(in6_addr)> bytes{};
   if (inet_pton(AF_INET, host.c_str(), bytes.data()) == 1) return true;
@@ -171,4 +210,4 @@ bool is_numeric_address(const std::string& host) {
   return inet_pton(AF_INET6, without_scope.c_str(), bytes.data()) == 1;
 }
 
-}  // namespace pooler::pg
+}  // namespace pooler

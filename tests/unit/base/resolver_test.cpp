@@ -1,10 +1,12 @@
-#include "pg/resolver.h"
+#include "base/resolver.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 
-namespace pooler::pg {
+#include <thread>
+
+namespace pooler {
 namespace {
 
 using Answer = Result<std::vector<std::string>, std::string>;
@@ -58,6 +60,35 @@ TEST(ThreadResolver, GivingUpNeedsNoAnswer) {
   resolver.reset();
 }
 
+class Silent final : public Lookup {
+ public:
+  int fd() const override { return -1; }
+  std::optional<Answer> take() override { return std::nullopt; }
+};
+
+TEST(WaitFor, AnAnswer) {
+  ThreadResolver resolver;
+  const auto answer = wait_for(*resolver.look_up("localhost"), std::chrono::minutes(1), {});
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_TRUE(answer->ok());
+}
+
+TEST(WaitFor, NoAnswerInTime) {
+  Silent silent;
+  EXPECT_FALSE(wait_for(silent, std::chrono::milliseconds(20), {}));
+}
+
+TEST(WaitFor, IsCalledBack) {
+  Silent silent;
+  const auto began = std::chrono::steady_clock::now();
+  std::jthread waiting([&silent](std::stop_token stop) {
+    EXPECT_FALSE(wait_for(silent, std::chrono::hours(1), stop));
+  });
+  waiting.request_stop();
+  waiting.join();
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::minutes(1));
+}
+
 TEST(ThreadResolver, KnowsNumbers) {
   EXPECT_TRUE(is_numeric_address("10.0.0.1"));
   EXPECT_TRUE(is_numeric_address("fe80::1%eth0"));
@@ -66,4 +97,4 @@ TEST(ThreadResolver, KnowsNumbers) {
 }
 
 }  // namespace
-}  // namespace pooler::pg
+}  // namespace pooler
