@@ -199,7 +199,7 @@ def test_cancels_are_forwarded_while_the_database_is_verified(make_pooler, runne
                          database={"tls": {"caSecretRef": {"name": "db-ca"}}}).wait_settled()
     pods = [word for pod in pooler.pods() for word in ("--host-override", pod["status"]["podIP"])]
     result = runner.load(
-        "cancel", "--queries", "27", "--interval-ms", "20", "--again-ms", "2000", "--via", "pairs",
+        "cancel", "--queries", "27", "--interval-ms", "20", "--again-ms", "6000", "--via", "pairs",
         "--control-url-env", "DATABASE_URL", *pods, url=pooler.secret()["DATABASE_POOLED_URL"],
         database_url=url_of(database.user, database.password, encrypted_postgres.host,
                             encrypted_postgres.port, database.name)).result()
