@@ -5,6 +5,7 @@ import time
 import pytest
 
 from harness.certificates import Authority, fingerprint, shown_by, tls_secret, trusted_file
+from harness.load import cancel
 from harness.pooler import IMAGES
 from harness.postgres import literal, url_of
 from harness.session import Session
@@ -197,11 +198,7 @@ def test_cancels_are_forwarded_while_the_database_is_verified(make_pooler, runne
     pooler = make_pooler(db=database, replicas=3, budget={"serverConnections": 61},
                          pgbouncer={"image": IMAGES[version]},
                          database={"tls": {"caSecretRef": {"name": "db-ca"}}}).wait_settled()
-    pods = [word for pod in pooler.pods() for word in ("--host-override", pod["status"]["podIP"])]
-    result = runner.load(
-        "cancel", "--queries", "27", "--interval-ms", "20", "--again-ms", "6000", "--via", "pairs",
-        "--control-url-env", "DATABASE_URL", *pods, url=pooler.secret()["DATABASE_POOLED_URL"],
-        database_url=url_of(database.user, database.password, encrypted_postgres.host,
-                            encrypted_postgres.port, database.name)).result()
+    result = cancel(runner, pooler, "pairs", url_of(
+        database.user, database.password, encrypted_postgres.host, encrypted_postgres.port, database.name))
     assert result["sent"] == 27 and result["canceled"] == 27, result
     assert result["forwarded"]["canceled"] == result["forwarded"]["sent"] >= 12, result

@@ -17,6 +17,26 @@ def unix_time(text):
     return seconds + float(fraction or 0)
 
 
+def places(pooler):
+    """Arguments of the load tool: its clients begin at the pods, in equal parts."""
+    return [word for pod in pooler.pods() for word in ("--host-override", pod["status"]["podIP"])]
+
+
+def cancel(runner, pooler, via, database_url=None):
+    """27 queries, and 27 cancels 20 ms apart over new connections: what became of them.
+
+    PgBouncer itself may let one wait: its loop connects for waiting cancels in the pools of databases
+    only, so a cancel that comes to a pod while the pod is just connecting to the same peer for another
+    one waits for the next (measured without the second try: 2 of 4320). The second try is late enough
+    that a node which is busy for some seconds is not taken for that.
+    """
+    data = pooler.secret()
+    return runner.load(
+        "cancel", "--queries", "27", "--interval-ms", "20", "--again-ms", "6000", "--via", via,
+        "--control-url-env", "DATABASE_URL", *places(pooler), url=data["DATABASE_POOLED_URL"],
+        database_url=database_url or data["DATABASE_URL"]).result()
+
+
 class FollowedLog:
     """The log of a pod that is about to go: read as it is written."""
 
@@ -71,12 +91,11 @@ class Load:
         self.cluster = runner.cluster
         self.pooler = pooler
         data = pooler.secret()
-        # They begin at the pods in equal parts (and come back by the Service, like everybody).
-        places = [word for pod in pooler.pods() for word in ("--host-override", pod["status"]["podIP"])]
+        # They come back by the Service, like everybody.
         self.program = runner.load(
             "transactions", "--clients", clients, "--duration", duration, "--think", think, "--sleep",
             sleep, "--init", *(["--verify"] if verify else []), "--admin-url-env", "DATABASE_URL",
-            "--status-ms", "20", *places, *extra,
+            "--status-ms", "20", *places(pooler), *extra,
             url=data["DATABASE_POOLED_URL"], database_url=data["DATABASE_URL"])
         self.logs = {}
         for pod in pooler.pods():

@@ -139,7 +139,7 @@ class Pooler:
         url, seen = self.secret()["DATABASE_POOLED_URL"], set()
 
         def look():
-            seen.add(runner.sql(url, "select host(inet_client_addr())")[0][0].removeprefix("::ffff:"))
+            seen.add(runner.sql(url, "select host(inet_client_addr())")[0][0])
             return {pod["status"]["podIP"] for pod in self.pods()} <= seen
         wait_for(f"the Service of {self.name} leads to all its pods", look, 60)
         return self
