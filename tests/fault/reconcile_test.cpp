@@ -269,11 +269,15 @@ bool is_said(const OperatorWorld& world, const char* condition) {
   return world.end_state().find(condition) != std::string::npos;
 }
 
-// Wanted before the Secret of the role is there; the query works only after a while.
-void many_users(OperatorWorld& world) {
+void user_wants_many_users(OperatorWorld& world) {
   world.user_edits([](Object& spec) {
     spec["pgbouncer"]["auth"] = {{"mode", "Query"}, {"userSecretRef", {{"name", "lookup"}}}};
   });
+}
+
+// Wanted before the Secret of the role is there; the query works only after a while.
+void many_users(OperatorWorld& world) {
+  user_wants_many_users(world);
   ASSERT_TRUE(world.settle());
   ASSERT_TRUE(is_said(world, "ConfigurationValid False SecretNotFound")) << world.end_state();
   world.world().lookups_work = false;
@@ -289,9 +293,7 @@ void many_users(OperatorWorld& world) {
 void create_with_many_users(OperatorWorld& world) {
   create(world);
   make_secret(world, "lookup", login_of("l00k"));
-  world.user_edits([](Object& spec) {
-    spec["pgbouncer"]["auth"] = {{"mode", "Query"}, {"userSecretRef", {{"name", "lookup"}}}};
-  });
+  user_wants_many_users(world);
   ASSERT_TRUE(world.settle());
   ASSERT_TRUE(is_said(world, "Ready True")) << world.end_state();
 }
